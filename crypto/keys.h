@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "crypto/secret.h"
+
+// Curve25519 key pairs (RFC 7748). Thread safe.
+
+namespace godwit::crypto {
+
+using PublicKey = std::array<std::uint8_t, 32>;
+using PrivateKey = Secret<32>;
+
+struct KeyPair {
+  PrivateKey private_key;
+  PublicKey public_key{};
+
+  KeyPair copy() const;
+  static KeyPair generate(RandomSource& random);
+  static KeyPair from_private(std::span<const std::uint8_t, 32> private_key);
+};
+
+// X25519. False when the result is all zeros, that is, when the peer's point has small order; `out` is then wiped.
+[[nodiscard]] bool diffie_hellman(Secret<32>& out, const PrivateKey& local, const PublicKey& remote);
+
+}  // namespace godwit::crypto
