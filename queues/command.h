@@ -82,15 +82,20 @@ struct Command {
   ConnectionName session{};
   std::uint64_t account = 0;  // keyed hash of the recipient's (or the session's own) user part
   std::uint64_t sequence = 0;
-  union {
-    std::uint64_t id = 0;
-    MailboxName mailbox;
-  };
+  std::uint64_t id = 0;  // or a mailbox's name, see below
   std::uint64_t sender = 0;  // keyed hash of the sender's user part
   std::uint16_t sender_device = 0;
   std::uint16_t reserved = 0;
   std::uint32_t confirmed = 0;  // highest refused stanza number the sender's client knows of
   BufferBlock* buffer = nullptr;
+
+  // Commands between a session and its mailbox carry the mailbox's name in place of an id.
+  MailboxName mailbox() const {
+    return {static_cast<std::uint32_t>(id), static_cast<std::uint32_t>(id >> 32)};
+  }
+  void set_mailbox(MailboxName name) {
+    id = static_cast<std::uint64_t>(name.generation) << 32 | name.index;
+  }
 
   Buffer take_buffer() { return Buffer::adopt(std::exchange(buffer, nullptr)); }
 };

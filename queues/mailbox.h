@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/connection_name.h"
+#include "queues/buffer.h"
+#include "queues/command.h"
+#include "queues/slab.h"
+
+// The mailboxes of one home: for each device, in order, what it has not acknowledged, as far as that is in memory.
+//
+// A *record* is one accepted message, shared by the *entries* of all devices it goes to. An entry is
+//   fresh    only in memory, its sender holds it too
+//   posting  given to storage, no answer yet
+//   stored   durable
+// and, beside that, in flight to the connected device or not.
+//
+// Invariants of a mailbox, which together give "in order":
+//   - entries are linked by rising sequence; `cursor` is the first one not in flight;
+//   - puts are posted in order: behind a fresh entry there is no posting and no stored one that was appended
+//     here; so storage never holds a later message of a pair while an earlier one is at risk;
+//   - `store_next` is a lower bound of the stored sequences that are not in memory, 0 when there are none;
+//     nothing at or above it may be delivered before it is loaded.
+// Not thread safe: a home's thread only.
+
+namespace godwit::queues {
+
+struct MessageRecord {
+  Buffer buffer;             // Envelope + body
+  ConnectionName origin{};   // the session to settle; invalid once settled
+  std::uint32_t number = 0;  // its stanza number
+  std::uint16_t references = 0;  // entries
+  std::uint16_t unsafe = 0;      // entries neither acknowledged nor stored
+  std::uint16_t sender_device = 0;
+  std::uint64_t sender = 0;
+  std::uint64_t id = 0;
+  std::uint32_t accepted_s = 0;
+};
+
+enum class EntryState : std::uint8_t { fresh, posting, stored };
+
+struct MailboxEntry {
+  std::uint64_t sequence = 0;
+  std::uint32_t previous = 0;
+  std::uint32_t next = 0;
+  std::uint32_t record = 0;
+  EntryState state = EntryState::fresh;
+  bool in_flight = false;
+};
+
+struct Mailbox {
+  ConnectionName session{};
+  std::uint64_t next_sequence = 0;   // to assign
+  std::uint64_t acknowledged = 0;    // everything up to here is gone
+  std::uint64_t delivered = 0;       // highest handed to the present session
+  std::uint64_t store_next = 0;
+  std::uint64_t store_bytes = 0;
+  std::uint64_t backlog_upto = 0;    // backlog_end is due once `delivered` or the mailbox is past it; 0: sent
+  std::uint32_t generation = 0;
+  std::uint32_t account = 0;  // index in the home's accounts
+  std::uint32_t head = 0;
+  std::uint32_t tail = 0;
+  std::uint32_t cursor = 0;
+  std::uint32_t count = 0;          // entries in memory
+  std::uint32_t store_count = 0;    // stored and not acknowledged, in memory or not
+  std::uint32_t in_flight = 0;
+  std::uint32_t in_flight_bytes = 0;
+  std::uint32_t memory_bytes = 0;
+  std::uint16_t device = 0;
+  std::uint16_t window = 0;
+  bool loading = false;
+  bool load_discarded = false;  // part of the running load was dropped: keep store_next
+  bool retry_scheduled = false;
+
+  bool connected() const { return session.valid(); }
+};
+static_assert(sizeof(Mailbox) <= 128, "an idle device pays this");
+
+class MailboxSet {
+ public:
+  MailboxName create(std::uint32_t account, std::uint16_t device, std::uint64_t next_sequence);
+  // Drops every entry. Records whose last entry goes are dropped with their buffer.
+  void destroy(MailboxName name);
+  // nullptr when the name is stale.
+  Mailbox* find(MailboxName name);
+  Mailbox& at(std::uint32_t index) { return mailboxes_[index]; }
+  MailboxName name_of(const Mailbox& mailbox, std::uint32_t index) const {
+    return {index, mailbox.generation};
+  }
+  std::uint32_t end() const { return mailboxes_.end(); }
+
+  std::uint32_t create_record(MessageRecord record);
+  MessageRecord& record(std::uint32_t index) { return records_[index]; }
+  MailboxEntry& entry(std::uint32_t index) { return entries_[index]; }
+
+  // Appends a fresh entry with the next sequence, and returns its index. Counts it as unsafe in the record.
+  std::uint32_t append(Mailbox& mailbox, std::uint32_t record);
+  // Puts a stored entry in its place by sequence; 0 when that sequence is there already.
+  std::uint32_t insert_loaded(Mailbox& mailbox, std::uint64_t sequence, std::uint32_t record);
+  // The entry with this sequence, 0 when it is not in memory.
+  std::uint32_t find_entry(const Mailbox& mailbox, std::uint64_t sequence) const;
+  // Unlinks and frees; adjusts the counts. The caller has settled or refused the record's sender as needed.
+  void remove(Mailbox& mailbox, std::uint32_t entry);
+  // A device came or went: nothing is in flight any more.
+  void reset_flight(Mailbox& mailbox);
+  void set_in_flight(Mailbox& mailbox, std::uint32_t entry);
+
+  std::size_t entries_used() const { return entries_.used(); }
+  std::size_t mailboxes_used() const { return mailboxes_.used(); }
+
+ private:
+  void link_after(Mailbox& mailbox, std::uint32_t entry, std::uint32_t previous);
+  std::uint32_t footprint(std::uint32_t record) const;
+
+  Slab<Mailbox, 256> mailboxes_;
+  Slab<MailboxEntry> entries_;
+  Slab<MessageRecord, 512> records_;
+  std::uint32_t next_generation_ = 1;
+};
+
+}  // namespace godwit::queues
