@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin commands that look at the shards.
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "control/admin_commands.h"
+#include "control/admin_fields.h"
+#include "protocol/jid.h"
+
+namespace godwit::control {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::uint64_t queues_limit_default = 20;
+
+template <typename Metric>
+json to_json(std::span<const queues::MetricInfo> infos, const queues::Counters<Metric>& counters) {
+  json values = json::object();
+  for (std::size_t metric = 0; metric < infos.size(); ++metric) {
+    values[std::string(infos[metric].name)] = counters.get(static_cast<Metric>(metric));
+  }
+  return values;
+}
+
+json with_coverage(json answer, const QueryResult& result) {
+  answer["ok"] = true;
+  answer["unanswered_shards"] = result.unanswered;
+  if (result.truncated) answer["truncated"] = true;
+  return answer;
+}
+
+const Error too_busy{ErrorCode::unavailable,
+                     "too many such requests are under way; try again in a moment"};
+
+}  // namespace
+
+std::uint64_t AdminCommands::sum(queues::ShardMetric metric) const {
+  std::uint64_t sum = 0;
+  for (const Control::ShardLink& link : control_.options().shards)
+    sum += link.counters->get(metric);
+  return sum;
+}
+
+AdminCommands::Answer AdminCommands::status(Now now) const {
+  using queues::ShardMetric;
+  json warnings = json::array();
+  if (options_.ack_after == AckAfter::memory) {
+    warnings.push_back(
+        "ack_after is \"memory\": senders are told that a message is safe before it is; if the "
+        "gateway dies, "
+        "acknowledged messages are LOST");
+  }
+  json failing = json::array();
+  for (std::size_t thread = 0; thread < options_.storage.size(); ++thread) {
+    const StorageLink& link = options_.storage[thread];
+    if (link.counters->get(queues::StorageMetric::failing) == 0) continue;
+    const std::string error = link.last_error ? link.last_error() : "";
+    failing.push_back(error.empty() ? "storage thread " + std::to_string(thread) + " cannot commit"
+                                    : error);
+  }
+  for (const json& error : failing)
+    warnings.push_back("message storage fails: " + error.get<std::string>());
+  const bool accounts_failing = control_.counters().get(ControlMetric::account_store_failing) != 0;
+  if (accounts_failing) warnings.push_back("the account database fails; see the log");
+  if (options_.certificate_ends < now.wall + std::chrono::days(30)) {
+    warnings.push_back(
+        "the certificate ends within 30 days; restart with the operator key in place");
+  }
+  const auto uptime =
+      std::chrono::floor<std::chrono::seconds>(now.instant - options_.started.instant);
+  return json{
+      {"version", options_.version},
+      {"uptime_s", uptime.count()},
+      {"domain", control_.options().domain},
+      {"node_key", options_.node_key},
+      {"operator_key", options_.operator_key},
+      {"certificate_ends", std::chrono::floor<std::chrono::seconds>(options_.certificate_ends)
+                               .time_since_epoch()
+                               .count()},
+      {"shards", control_.options().shards.size()},
+      {"connections", sum(ShardMetric::connections_open)},
+      {"sessions", sum(ShardMetric::sessions)},
+      {"accounts", accounts_.account_count()},
+      {"messages_in_memory", sum(ShardMetric::messages_in_memory)},
+      {"messages_at_risk", sum(ShardMetric::messages_at_risk)},
+      {"registration", to_text(control_.options().registration.mode)},
+      {"ack_after", to_text(options_.ack_after)},
+      {"store", failing.empty() ? "ok" : "failing"},
+      {"store_errors", std::move(failing)},
+      {"account_store", accounts_failing ? "failing" : "ok"},
+      {"warnings", std::move(warnings)}};
+}
+
+AdminCommands::Answer AdminCommands::shards() const {
+  json shards = json::array();
+  for (const Control::ShardLink& link : control_.options().shards) {
+    json row = to_json<queues::ShardMetric>(queues::shard_metrics, *link.counters);
+    row["shard"] = shards.size();
+    row["ring_depth"] = link.from_shard->depth();
+    shards.push_back(std::move(row));
+  }
+  json storage = json::array();
+  for (const StorageLink& link : options_.storage) {
+    json row = to_json<queues::StorageMetric>(queues::storage_metrics, *link.counters);
+    row["thread"] = storage.size();
+    storage.push_back(std::move(row));
+  }
+  return json{{"shards", std::move(shards)}, {"storage", std::move(storage)}};
+}
+
+void AdminCommands::list_sessions(Now now, AdminAnswer answer) {
+  const bool started = control_.queries().start(
+      queues::AdminQuery::sessions, "", now, [this, answer](const QueryResult& result) {
+        json rows = json::array();
+        for (const queues::SessionRow& row : result.sessions) {
+          rows.push_back({{"account", account_text(row.user)},
+                          {"device", row.device},
+                          {"client", row.client},
+                          {"address", row.address},
+                          {"connected_ms", row.connected_ms},
+                          {"unacknowledged", row.unacknowledged},
+                          {"in_flight", row.in_flight}});
+        }
+        answer(with_coverage({{"sessions", std::move(rows)}}, result));
+      });
+  if (!started) answer(to_answer(too_busy));
+}
+
+void AdminCommands::top_queues(const json& request, Now now, AdminAnswer answer) {
+  if (auto checked = check_fields(request, {"limit"}); !checked)
+    return answer(to_answer(checked.error()));
+  const Result<std::uint64_t> limit = number_field(
+      request,
+      {.name = "limit", .min = 1, .max = ShardQueries::rows_max, .missing = queues_limit_default});
+  if (!limit) return answer(to_answer(limit.error()));
+  const bool started = control_.queries().start(
+      queues::AdminQuery::queues, "", now, [this, answer, limit = *limit](QueryResult result) {
+        std::ranges::sort(result.queues, std::ranges::greater{},
+                          [](const queues::QueueRow& row) { return row.in_memory + row.in_store; });
+        if (result.queues.size() > limit) result.queues.resize(limit);
+        json rows = json::array();
+        for (const queues::QueueRow& row : result.queues) {
+          rows.push_back({{"account", account_text(row.user)},
+                          {"device", row.device},
+                          {"connected", row.connected},
+                          {"in_memory", row.in_memory},
+                          {"in_store", row.in_store},
+                          {"bytes", row.bytes}});
+        }
+        answer(with_coverage({{"queues", std::move(rows)}}, result));
+      });
+  if (!started) answer(to_answer(too_busy));
+}
+
+void AdminCommands::act_on_device(queues::AdminQuery query, const json& request, Now now,
+                                  AdminAnswer answer) {
+  if (auto checked = check_fields(request, {"device"}); !checked)
+    return answer(to_answer(checked.error()));
+  const Result<std::string> text = text_field(request, "device");
+  if (!text) return answer(to_answer(text.error()));
+  const Result<protocol::Jid> jid = protocol::parse_jid(*text);
+  if (!jid) return answer(to_answer(jid.error()));
+  const std::string& domain = control_.options().domain;
+  if (jid->device == 0 || jid->domain != domain) {
+    return answer(to_answer({ErrorCode::invalid, "a device is meant: USER@" + domain + "/DEVICE"}));
+  }
+  const bool started = control_.queries().start(
+      query, *text, now, [answer, text = *text](const QueryResult& result) {
+        answer(with_coverage({{"device", text}, {"affected", result.affected}}, result));
+      });
+  if (!started) answer(to_answer(too_busy));
+}
+
+}  // namespace godwit::control
