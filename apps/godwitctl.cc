@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// godwitctl: an operator's view of a running gateway, over its admin socket.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "apps/godwitctl_client.h"
+#include "apps/godwitctl_print.h"
+
+namespace godwit::apps {
+namespace {
+
+using nlohmann::json;
+
+constexpr int exit_failed = 1;
+constexpr int exit_usage = 2;
+
+// What the command line asks for: one request, and how its answer reads.
+struct Call {
+  json request;
+  std::function<std::string(const json&)> print;
+};
+
+std::string done_text(const json& answer) {
+  return answer.value("account", answer.value("code", std::string())) + " " +
+         answer.at("status").get<std::string>() + "\n";
+}
+
+std::string coverage_text(const json& answer) {
+  std::string out;
+  if (answer.value("truncated", false)) out += "there are more; these are the first\n";
+  if (const auto missing = answer.value("unanswered_shards", 0u); missing > 0) {
+    out += std::to_string(missing) + " shard(s) did not answer in time\n";
+  }
+  return out;
+}
+
+std::string affected_text(const json& answer, std::string_view what) {
+  return answer.at("device").get<std::string>() + ": " +
+         std::to_string(answer.at("affected").get<std::uint64_t>()) + " " + std::string(what) +
+         "\n" + coverage_text(answer);
+}
+
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.set_version_flag("--version", std::string("godwitctl ") + GODWIT_VERSION);
+    app_.add_option("--socket", socket_, "The gateway's admin socket")->capture_default_str();
+    app_.add_flag("--json", json_, "Print the answer as one line of JSON");
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    command(app_, "status", "What the gateway is and how it does", [] {
+      return Call{{{"command", "status"}}, status_text};
+    });
+    command(app_, "shards", "What each dataplane thread does", [] {
+      return Call{{{"command", "shards"}}, shards_text};
+    });
+    add_accounts();
+    add_invites();
+    add_sessions();
+    add_queues();
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app_.exit(error) == 0 ? 0 : exit_usage;
+    }
+    Result<AdminClient> client = AdminClient::connect(socket_);
+    if (!client) return failed(client.error());
+    const Call call = chosen_();
+    Result<json> answer = client->ask(call.request);
+    if (answer && call.request["command"] == "accounts.list")
+      answer = all_pages(*client, std::move(*answer));
+    if (!answer) return failed(answer.error());
+    const std::string text = json_ ? answer->dump() + "\n" : call.print(*answer);
+    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    return written ? 0 : failed({ErrorCode::io, "cannot write to standard output"});
+  }
+
+ private:
+  using Make = std::function<Call()>;
+
+  static int failed(const Error& error) {
+    std::fprintf(stderr, "godwitctl: %s\n", error.message.c_str());
+    return exit_failed;
+  }
+
+  static Result<json> all_pages(AdminClient& client, json pages) {
+    while (pages.contains("next")) {
+      Result<json> page = client.ask({{"command", "accounts.list"}, {"after", pages["next"]}});
+      if (!page) return page;
+      pages.erase("next");
+      if (page->contains("next")) pages["next"] = page->at("next");
+      for (json& account : page->at("accounts")) pages["accounts"].push_back(std::move(account));
+    }
+    return pages;
+  }
+
+  CLI::App* group(const char* name, const char* description) {
+    CLI::App* added = app_.add_subcommand(name, description);
+    added->require_subcommand(1);
+    added->fallthrough();
+    return added;
+  }
+
+  CLI::App* command(CLI::App& parent, const char* name, const char* description, Make make) {
+    CLI::App* added = parent.add_subcommand(name, description);
+    added->fallthrough();
+    added->callback([this, make = std::move(make)] { chosen_ = make; });
+    return added;
+  }
+
+  // A command that takes one argument and nothing else.
+  void command_on(CLI::App& parent, const char* name, const char* description, const char* argument,
+                  Make make) {
+    command(parent, name, description, std::move(make))
+        ->add_option(argument, target_, "")
+        ->required();
+  }
+
+  Call on_account(const char* name, std::function<std::string(const json&)> print) {
+    return {{{"command", name}, {"account", target_}}, std::move(print)};
+  }
+
+  void add_accounts() {
+    CLI::App& accounts = *group("accounts", "Accounts: list, show, suspend, resume, remove");
+    command(accounts, "list", "All accounts", [] {
+      return Call{{{"command", "accounts.list"}}, [](const json& answer) {
+                    return table(answer.at("accounts"),
+                                 {{"ACCOUNT", "account"},
+                                  {"STATUS", "status"},
+                                  {"DEVICES", "devices", Column::Form::number},
+                                  {"CREATED", "created", Column::Form::time}});
+                  }};
+    });
+    command_on(accounts, "show", "One account and its devices", "USER@DOMAIN",
+               [this] { return on_account("accounts.show", account_text); });
+    command_on(accounts, "suspend", "Disconnect an account and refuse its logins", "USER@DOMAIN",
+               [this] { return on_account("accounts.suspend", done_text); });
+    command_on(accounts, "resume", "End a suspension", "USER@DOMAIN",
+               [this] { return on_account("accounts.resume", done_text); });
+    command_on(accounts, "remove", "Erase an account, its devices and what waits for them",
+               "USER@DOMAIN", [this] { return on_account("accounts.remove", done_text); });
+  }
+
+  void add_invites() {
+    CLI::App& invites = *group("invites", "Invites: create, list, revoke");
+    CLI::App* create = command(invites, "create", "Make a code that allows a registration", [this] {
+      json request{{"command", "invites.create"}, {"uses", uses_}};
+      if (!account_.empty()) request["account"] = account_;
+      if (expires_days_ > 0) request["expires_days"] = expires_days_;
+      return Call{std::move(request), [](const json& answer) {
+                    return answer.at("invite").at("code").get<std::string>() + "\n";
+                  }};
+    });
+    create->add_option("--account", account_,
+                       "Only for this account: for its first or another device");
+    create->add_option("--uses", uses_, "How often it can be used")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1'000'000));
+    create
+        ->add_option("--expires-days", expires_days_,
+                     "Valid for so many days; without this, until it is used up")
+        ->check(CLI::Range(1, 3650));
+    command(invites, "list", "Codes that can still be used", [] {
+      return Call{{{"command", "invites.list"}}, [](const json& answer) {
+                    return table(answer.at("invites"),
+                                 {{"CODE", "code"},
+                                  {"ACCOUNT", "account"},
+                                  {"USES LEFT", "uses_left", Column::Form::number},
+                                  {"EXPIRES", "expires", Column::Form::time}});
+                  }};
+    });
+    command_on(invites, "revoke", "Make a code useless", "CODE", [this] {
+      return Call{{{"command", "invites.revoke"}, {"code", target_}}, done_text};
+    });
+  }
+
+  void add_sessions() {
+    CLI::App& sessions = *group("sessions", "Connected devices: list, kick");
+    command(sessions, "list", "All connected devices", [] {
+      return Call{{{"command", "sessions.list"}}, [](const json& answer) {
+                    return table(answer.at("sessions"),
+                                 {{"ACCOUNT", "account"},
+                                  {"DEVICE", "device", Column::Form::number},
+                                  {"CONNECTED", "connected_ms", Column::Form::age_ms},
+                                  {"UNACKNOWLEDGED", "unacknowledged", Column::Form::number},
+                                  {"IN FLIGHT", "in_flight", Column::Form::number},
+                                  {"ADDRESS", "address"},
+                                  {"CLIENT", "client"}}) +
+                           coverage_text(answer);
+                  }};
+    });
+    command_on(sessions, "kick", "Disconnect a device", "USER@DOMAIN/DEVICE", [this] {
+      return Call{{{"command", "sessions.kick"}, {"device", target_}},
+                  [](const json& answer) { return affected_text(answer, "session(s) closed"); }};
+    });
+  }
+
+  void add_queues() {
+    CLI::App& queues = *group("queues", "What waits for devices: top, purge");
+    CLI::App* top = command(queues, "top", "The longest queues", [this] {
+      return Call{{{"command", "queues.top"}, {"limit", limit_}}, [](const json& answer) {
+                    return table(answer.at("queues"),
+                                 {{"ACCOUNT", "account"},
+                                  {"DEVICE", "device", Column::Form::number},
+                                  {"CONNECTED", "connected", Column::Form::yes_no},
+                                  {"IN MEMORY", "in_memory", Column::Form::number},
+                                  {"IN STORE", "in_store", Column::Form::number},
+                                  {"BYTES", "bytes", Column::Form::number}}) +
+                           coverage_text(answer);
+                  }};
+    });
+    top->add_option("--limit", limit_, "How many")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 10'000));
+    command_on(
+        queues, "purge", "Erase everything that waits for a device", "USER@DOMAIN/DEVICE", [this] {
+          return Call{{{"command", "queues.purge"}, {"device", target_}}, [](const json& answer) {
+                        return affected_text(answer, "message(s) erased");
+                      }};
+        });
+  }
+
+  CLI::App app_{"An operator's view of a running Godwit gateway"};
+  Make chosen_;
+  std::string socket_ = "./godwit-data/admin.sock";
+  bool json_ = false;
+  std::string target_;
+  std::string account_;
+  unsigned uses_ = 1;
+  unsigned expires_days_ = 0;
+  unsigned limit_ = 20;
+};
+
+}  // namespace
+}  // namespace godwit::apps
+
+int main(int argc, char** argv) {
+  return godwit::apps::CommandLine().run(argc, argv);
+}
