@@ -82,6 +82,10 @@ Result<std::unique_ptr<AccountStore>> AccountStore::open(const Options& options)
 
 Result<void> AccountStore::prepare_schema() {
   if (Result<void> set = database_.execute(pragmas); !set) return set;
+  if (options_.page_count_max > 0) {
+    const std::string limit = "PRAGMA max_page_count=" + std::to_string(options_.page_count_max);
+    if (Result<void> set = database_.execute(limit.c_str()); !set) return set;
+  }
   const Result<std::int64_t> application = read_number(database_, "PRAGMA application_id");
   if (!application) return std::unexpected(application.error());
   const Result<std::int64_t> version = read_number(database_, "PRAGMA user_version");

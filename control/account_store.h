@@ -85,6 +85,7 @@ class AccountStore {
     std::uint32_t devices_per_account_max = protocol::devices_per_account_max;
     std::uint32_t blocks_per_account_max = protocol::blocks_per_account_max;
     std::uint32_t invites_max = 100'000;
+    std::uint32_t page_count_max = 0;  // of 4096 bytes; 0: as many as the disk holds
   };
   // Makes the file when missing. ErrorCode::corrupt for what is no account database, refused for
   // one of a newer version.
