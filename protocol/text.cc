@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/text.h"
+
+namespace godwit::protocol {
+namespace {
+
+// One character and its size; size 0 when the bytes are none (RFC 3629, section 4).
+struct Character {
+  std::uint32_t code = 0;
+  std::size_t size = 0;
+};
+
+Character first_character(Bytes text) {
+  const std::uint8_t lead = text[0];
+  if (lead < 0x80) return {lead, 1};
+  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 0;
+  if (size == 0 || lead > 0xf4 || text.size() < size) return {};
+  std::uint32_t code = lead & (0x7fu >> size);
+  for (std::uint8_t byte : text.subspan(1, size - 1)) {
+    if ((byte & 0xc0) != 0x80) return {};
+    code = code << 6 | (byte & 0x3fu);
+  }
+  constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
+  if (code < least[size] || code > 0x10ffff || surrogate) return {};
+  return {code, size};
+}
+
+bool is_control(std::uint32_t code) {
+  return code < 0x20 || (code >= 0x7f && code <= 0x9f);
+}
+
+template <typename Accept>
+bool every_character(std::string_view text, Accept accept) {
+  Bytes rest = as_bytes(text);
+  while (!rest.empty()) {
+    const Character next = first_character(rest);
+    if (next.size == 0 || !accept(next.code)) return false;
+    rest = rest.subspan(next.size);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  return every_character(text, [](std::uint32_t) { return true; });
+}
+
+bool is_printable_utf8(std::string_view text) {
+  return every_character(text, [](std::uint32_t code) { return !is_control(code); });
+}
+
+void write_packed_digits(ByteWriter& out, std::string_view digits) {
+  MutableBytes target = out.reserve(packed_digits_size(digits.size()));
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    const int high = digits[2 * i] - '0';
+    const int low = 2 * i + 1 < digits.size() ? digits[2 * i + 1] - '0' : 0xf;
+    target[i] = static_cast<std::uint8_t>(high << 4 | low);
+  }
+}
+
+bool read_packed_digits(ByteReader& in, std::span<char> digits) {
+  const Bytes packed = in.take(packed_digits_size(digits.size()));
+  for (std::size_t i = 0; i < 2 * packed.size(); ++i) {
+    const std::uint8_t half = i % 2 == 0 ? packed[i / 2] >> 4 : packed[i / 2] & 0xf;
+    if (i >= digits.size() ? half != 0xf : half > 9) {
+      in.fail();
+      break;
+    }
+    if (i < digits.size()) digits[i] = static_cast<char>('0' + half);
+  }
+  return in.ok();
+}
+
+}  // namespace godwit::protocol
