@@ -62,14 +62,18 @@ class Buffer {
   std::size_t footprint() const { return block_ ? block_->capacity + sizeof(BufferBlock) : 0; }
 
   Buffer share() const {
-    if (block_) block_->references.fetch_add(1, std::memory_order_relaxed);
-    return Buffer(block_);
+    return block_ != nullptr ? share(block_) : Buffer();
   }
   void reset();
 
   // A ring carries the bare block; the reference moves with it.
   BufferBlock* release() { return std::exchange(block_, nullptr); }
   static Buffer adopt(BufferBlock* block) { return Buffer(block); }
+  // A further reference to a block that a command carries.
+  static Buffer share(BufferBlock* block) {
+    block->references.fetch_add(1, std::memory_order_relaxed);
+    return Buffer(block);
+  }
 
  private:
   explicit Buffer(BufferBlock* block) : block_(block) {}

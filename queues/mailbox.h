@@ -46,6 +46,7 @@ struct MailboxEntry {
   std::uint32_t previous = 0;
   std::uint32_t next = 0;
   std::uint32_t record = 0;
+  std::uint32_t appended_ms = 0;  // of the monotonic clock, wraps
   EntryState state = EntryState::fresh;
   bool in_flight = false;
 };
@@ -72,7 +73,7 @@ struct Mailbox {
   std::uint16_t window = 0;
   bool loading = false;
   bool load_discarded = false;  // part of the running load was dropped: keep store_next
-  bool retry_scheduled = false;
+  bool timer_scheduled = false;  // in the home's wheel, for persist_after or a retry
 
   bool connected() const { return session.valid(); }
 };

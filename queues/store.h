@@ -34,6 +34,8 @@ enum class StoreRequestKind : std::uint8_t {
   load,       // account_id, device, mailbox, sequence: after it; limit, limit_bytes
   summarize,  // account_id, mailbox = home's own token: every device of the account
   purge,      // account_id, device (0: all): everything, also what was not delivered
+  resume,     // file: after a failed put, every put of this home to this file fails until this arrives, so that
+              // nothing posted before the home knew can be stored behind what it is about to refuse
 };
 
 struct StoreRequest {

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "dataplane/home.h"
+
+// Accounts of a home: loaded when first named (record from control, then a summary from storage), kept while
+// anything of theirs is in memory, evicted when idle. Commands for an account wait, in order, until it is ready.
+
+namespace godwit::dataplane {
+
+using protocol::Condition;
+using protocol::StreamCondition;
+using queues::Command;
+using queues::CommandKind;
+using queues::Mailbox;
+using queues::MailboxName;
+using queues::ShardMetric;
+
+void Home::route(Command command, std::string_view user, Now now) {
+  // Before parking, so that nothing slips in behind a refusal while the account loads.
+  if (command.kind == CommandKind::message &&
+      refusals_.blocks(command.session, command.account, command.confirmed)) {
+    return refuse(command, Condition::follows_refused);
+  }
+  std::uint32_t index = index_.find(command.account);
+  if (index == 0) index = load_account(command.account, user);
+  Account& account = accounts_[index];
+  if (account.user != user) {  // two names, one keyed 64-bit hash
+    if (command.kind == CommandKind::attach) {
+      return refuse_attach(command, StreamCondition::internal_server_error);
+    }
+    return refuse(command, Condition::internal_server_error);
+  }
+  if (account.load != Load::ready) return park(index, command);
+  switch (command.kind) {
+    case CommandKind::attach:
+      return attach(index, command, now);
+    case CommandKind::relay:
+      return relay(index, command);
+    default:
+      return accept(index, command, now);
+  }
+}
+
+void Home::park(std::uint32_t index, const Command& command) {
+  Account& account = accounts_[index];
+  if (!account.parked) account.parked = std::make_unique<std::deque<Command>>();
+  if (account.parked->size() >= settings_.parked_per_account_max ||
+      parked_ >= settings_.parked_max) {
+    if (command.kind == CommandKind::attach) {
+      return refuse_attach(command, StreamCondition::resource_constraint);
+    }
+    return refuse(command, Condition::resource_constraint);
+  }
+  account.parked->push_back(command);
+  ++parked_;
+}
+
+std::uint32_t Home::load_account(std::uint64_t hash, std::string_view user) {
+  if (accounts_.used() >= settings_.idle_accounts_max) evict_idle();
+  const std::uint32_t index = accounts_.allocate();
+  Account& account = accounts_[index];
+  account.hash = hash;
+  account.user = user;
+  account.generation = next_generation_;
+  next_generation_ = next_generation_ == UINT32_MAX ? 1 : next_generation_ + 1;
+  index_.insert(hash, index);
+  start_lookup(index);
+  return index;
+}
+
+std::uint64_t Home::token_of(std::uint32_t index) const {
+  return std::uint64_t{accounts_[index].generation} << 32 | index;
+}
+
+std::uint32_t Home::account_by_token(std::uint64_t token) {
+  const auto index = static_cast<std::uint32_t>(token);
+  if (index == 0 || index >= accounts_.end()) return 0;
+  return accounts_[index].generation == token >> 32 ? index : 0;
+}
+
+// A lookup that cannot be posted stays in Load::record with nobody to answer, so a retry is due: the next
+// command that parks finds it. Control's ring holds more than the accounts that may be loading at once.
+void Home::start_lookup(std::uint32_t index) {
+  Account& account = accounts_[index];
+  account.load = Load::record;
+  Command lookup{.kind = CommandKind::account_lookup, .account = account.hash, .id = token_of(index)};
+  queues::Buffer user = options_.pool.copy(as_bytes(account.user));
+  GODWIT_CHECK(user);  // the pool keeps a reserve for control traffic: see Shard
+  lookup.buffer = user.release();
+  port_.answer(options_.control, lookup);
+}
+
+void Home::on_account_found(Command command, Now) {
+  const queues::Buffer buffer = command.take_buffer();
+  const std::uint32_t index = account_by_token(command.id);
+  if (index == 0 || accounts_[index].load != Load::record) return;
+  Account& account = accounts_[index];
+  apply_record(index, queues::decode_account_record(buffer.bytes()));
+  account.load = Load::store;
+  queues::StoreRequest request{.kind = queues::StoreRequestKind::summarize,
+                               .account_id = account.account_id,
+                               .mailbox = {index, account.generation}};
+  if (!post_store(account.hash, request)) {
+    fail_loading(index, Condition::resource_constraint, StreamCondition::resource_constraint);
+  }
+}
+
+void Home::on_account_missing(Command command, Now) {
+  command.take_buffer();
+  const std::uint32_t index = account_by_token(command.id);
+  if (index == 0 || accounts_[index].load != Load::record) return;
+  fail_loading(index, Condition::item_not_found, StreamCondition::not_authorized);
+}
+
+// Devices keep their mailboxes; new ones start empty; those gone lose theirs.
+void Home::apply_record(std::uint32_t index, const queues::AccountRecord& record) {
+  Account& account = accounts_[index];
+  account.account_id = record.account_id;
+  account.status = record.status;
+  account.blocks = record.blocks;
+  std::vector<Device> devices;
+  for (const auto& known : record.devices) {
+    Device device{.id = known.id, .key = known.key};
+    if (const Device* old = find_device(account, known.id)) {
+      device.mailbox = old->mailbox;
+    } else {
+      device.mailbox = mailboxes_.create(index, known.id, options_.sequence_base + 1);
+    }
+    devices.push_back(device);
+  }
+  account.devices.swap(devices);
+  for (const Device& old : devices) {
+    if (find_device(account, old.id) != nullptr) continue;
+    Mailbox& mailbox = *mailboxes_.find(old.mailbox);
+    if (mailbox.connected()) kick(mailbox, StreamCondition::not_authorized);
+    while (mailbox.head != 0) refuse_entry(mailbox, mailbox.head, Condition::item_not_found);
+    mailboxes_.destroy(old.mailbox);
+    post_store(account.hash, {.kind = queues::StoreRequestKind::purge,
+                              .device = old.id,
+                              .account_id = account.account_id});
+  }
+}
+
+void Home::on_summary(const queues::StoreReply& reply, Now now) {
+  const std::uint32_t index = account_by_token(std::uint64_t{reply.mailbox.generation} << 32 |
+                                               reply.mailbox.index);
+  if (index == 0 || accounts_[index].load != Load::store) return;
+  if (reply.kind == queues::StoreReplyKind::summary_failed) {
+    counters_.set(ShardMetric::store_failing, 1);
+    return fail_loading(index, Condition::resource_constraint,
+                        StreamCondition::internal_server_error);
+  }
+  if (reply.kind == queues::StoreReplyKind::summary_end) return become_ready(index, now);
+  const Device* device = find_device(accounts_[index], reply.device);
+  if (device == nullptr) return;
+  Mailbox& mailbox = *mailboxes_.find(device->mailbox);
+  mailbox.store_next = reply.sequence;
+  mailbox.store_count = static_cast<std::uint32_t>(reply.count);
+  mailbox.store_bytes = reply.bytes;
+  mailbox.acknowledged = reply.sequence - 1;
+  mailbox.next_sequence = std::max(mailbox.next_sequence, reply.high + 1);
+}
+
+void Home::become_ready(std::uint32_t index, Now now) {
+  accounts_[index].load = Load::ready;
+  const auto parked = std::move(accounts_[index].parked);
+  if (!parked) return;
+  parked_ -= parked->size();
+  // Handling one may send the account back to loading (attach of an unknown device); the rest then parks again.
+  const std::string user = accounts_[index].user;
+  for (const Command& command : *parked) route(command, user, now);
+}
+
+void Home::fail_loading(std::uint32_t index, Condition condition, StreamCondition stream_condition) {
+  const auto parked = std::move(accounts_[index].parked);
+  forget_account(index);
+  if (!parked) return;
+  parked_ -= parked->size();
+  for (const Command& command : *parked) {
+    if (command.kind == CommandKind::attach) {
+      refuse_attach(command, stream_condition);
+    } else {
+      refuse(command, condition);
+    }
+  }
+}
+
+void Home::forget_account(std::uint32_t index) {
+  Account& account = accounts_[index];
+  for (const Device& device : account.devices) mailboxes_.destroy(device.mailbox);
+  index_.erase(account.hash);
+  accounts_.release(index);
+}
+
+bool Home::is_idle(const Account& account) {
+  if (account.load != Load::ready || account.sessions > 0) return false;
+  return std::ranges::all_of(account.devices, [&](const Device& device) {
+    const Mailbox& mailbox = *mailboxes_.find(device.mailbox);
+    return mailbox.count == 0 && !mailbox.loading;
+  });
+}
+
+// The clock's hand moves over a bounded number of accounts and forgets those that have nothing here.
+void Home::evict_idle() {
+  constexpr int steps = 8;
+  for (int i = 0; i < steps && accounts_.end() > 1; ++i) {
+    if (++evict_hand_ >= accounts_.end()) evict_hand_ = 1;
+    Account& account = accounts_[evict_hand_];
+    if (account.generation != 0 && is_idle(account)) forget_account(evict_hand_);
+  }
+}
+
+void Home::on_account_changed(Command command, Now) {
+  const queues::Buffer buffer = command.take_buffer();
+  const std::uint32_t index = index_.find(command.account);
+  // While the record is on its way the answer to the lookup may be older than this: ask again.
+  if (index == 0) return;
+  Account& account = accounts_[index];
+  const queues::AccountRecord record = queues::decode_account_record(buffer.bytes());
+  if (record.user != account.user) return;
+  if (account.load == Load::record) return;  // control answers lookups after it has sent changes
+  apply_record(index, record);
+  if (account.status != queues::AccountStatus::suspended) return;
+  for (const Device& device : account.devices) {
+    Mailbox& mailbox = *mailboxes_.find(device.mailbox);
+    if (mailbox.connected()) kick(mailbox, StreamCondition::account_suspended);
+  }
+}
+
+void Home::on_account_removed(Command command, Now) {
+  const queues::Buffer buffer = command.take_buffer();
+  const std::uint32_t index = index_.find(command.account);
+  if (index == 0 || accounts_[index].user != as_text(buffer.bytes())) return;
+  Account& account = accounts_[index];
+  for (const Device& device : account.devices) {
+    Mailbox& mailbox = *mailboxes_.find(device.mailbox);
+    if (mailbox.connected()) kick(mailbox, StreamCondition::account_removed);
+    while (mailbox.head != 0) refuse_entry(mailbox, mailbox.head, Condition::item_not_found);
+  }
+  if (account.account_id != 0) {
+    post_store(account.hash, {.kind = queues::StoreRequestKind::purge, .account_id = account.account_id});
+  }
+  fail_loading(index, Condition::item_not_found, StreamCondition::account_removed);
+}
+
+Home::Device* Home::find_device(Account& account, std::uint16_t id) {
+  const auto found = std::ranges::find(account.devices, id, &Device::id);
+  return found == account.devices.end() ? nullptr : &*found;
+}
+
+void Home::attach(std::uint32_t index, Command command, Now now) {
+  Account& account = accounts_[index];
+  const Bytes bytes{command.buffer->data(), command.buffer->size};
+  const queues::AttachRequest request = queues::decode_attach_request(bytes);
+  const Device* device = find_device(account, request.device);
+  if (device == nullptr && !account.refreshed) {
+    // Registered since the record was read? Control knows; ask once before refusing.
+    account.refreshed = true;
+    park(index, command);
+    return start_lookup(index);
+  }
+  account.refreshed = false;
+  if (account.status == queues::AccountStatus::suspended) {
+    return refuse_attach(command, StreamCondition::account_suspended);
+  }
+  if (device == nullptr || device->key != request.key) {
+    return refuse_attach(command, StreamCondition::not_authorized);
+  }
+  const MailboxName name = device->mailbox;
+  Mailbox& mailbox = *mailboxes_.find(name);
+  if (mailbox.connected()) {
+    kick(mailbox, StreamCondition::conflict);
+    counters_.add(ShardMetric::sessions_replaced);
+  }
+  ++account.sessions;
+  mailbox.session = command.session;
+  mailbox.window = static_cast<std::uint16_t>(request.window);
+  mailboxes_.reset_flight(mailbox);
+  // A number above all that was ever assigned comes from another life of this server: it says nothing here.
+  if (request.last_sequence < mailbox.next_sequence) acknowledge(mailbox, name, request.last_sequence);
+  command.take_buffer();
+
+  mailbox.backlog_upto = mailbox.next_sequence - 1;
+  std::uint32_t unstored = 0;
+  for (std::uint32_t i = mailbox.head; i != 0; i = mailboxes_.entry(i).next) {
+    unstored += mailboxes_.entry(i).state != queues::EntryState::stored;
+  }
+  Command reply{.kind = CommandKind::attached, .session = command.session};
+  reply.set_mailbox(name);
+  reply.sequence = mailbox.acknowledged;
+  reply.sender = mailbox.store_count + unstored;
+  to_front(reply);
+  pump(name, mailbox, now);
+}
+
+void Home::refuse_attach(const Command& command, StreamCondition condition) {
+  Command copy = command;
+  copy.take_buffer();
+  to_front({.kind = CommandKind::attach_refused,
+            .detail = static_cast<std::uint8_t>(condition),
+            .session = command.session});
+}
+
+// Ends the session here at once; the front closes the connection when it hears of it.
+void Home::kick(Mailbox& mailbox, StreamCondition condition) {
+  to_front({.kind = CommandKind::kick,
+            .detail = static_cast<std::uint8_t>(condition),
+            .session = mailbox.session});
+  mailbox.session = {};
+  mailbox.backlog_upto = 0;
+  mailboxes_.reset_flight(mailbox);
+  --account_of(mailbox).sessions;
+}
+
+// What is not safe yet goes to storage now, and what is stored leaves memory.
+void Home::detach(MailboxName name, ConnectionName session, Now now) {
+  Mailbox* mailbox = mailboxes_.find(name);
+  if (mailbox == nullptr || mailbox->session != session) return;
+  mailbox->session = {};
+  mailbox->backlog_upto = 0;
+  mailboxes_.reset_flight(*mailbox);
+  --account_of(*mailbox).sessions;
+  std::uint32_t next = 0;
+  for (std::uint32_t i = mailbox->head; i != 0; i = next) {
+    next = mailboxes_.entry(i).next;
+    if (mailboxes_.entry(i).state == queues::EntryState::stored) drop_stored(*mailbox, i);
+  }
+  persist(name, *mailbox, now, true);
+}
+
+}  // namespace godwit::dataplane

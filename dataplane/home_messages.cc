@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "dataplane/home.h"
+
+// Messages into mailboxes and out of them: the acknowledgement rule (design promises 1 to 3).
+
+namespace godwit::dataplane {
+
+using protocol::Condition;
+using queues::Command;
+using queues::CommandKind;
+using queues::EntryState;
+using queues::Mailbox;
+using queues::MailboxName;
+using queues::MessageRecord;
+using queues::ShardMetric;
+
+void Home::accept(std::uint32_t index, Command command, Now now) {
+  Account& account = accounts_[index];
+  const queues::Envelope envelope =
+      queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
+  if (std::ranges::find(account.blocks, command.sender) != account.blocks.end()) {
+    return refuse(command, Condition::service_unavailable);  // XEP-0191, 3.3: says no more than that
+  }
+  if (account.status == queues::AccountStatus::suspended) {
+    return refuse(command, Condition::service_unavailable);
+  }
+  if (account.devices.empty() ||
+      (envelope.to_device != 0 && find_device(account, envelope.to_device) == nullptr)) {
+    return refuse(command, Condition::item_not_found);
+  }
+  if (envelope.ephemeral) return drop_ephemeral(index, command, now);
+  if (answer_duplicate(account, command)) return;
+  const std::size_t bytes = command.buffer->capacity + sizeof(queues::BufferBlock);
+  if (!check_limits(account, envelope.to_device, bytes)) {
+    return refuse(command, Condition::resource_constraint);
+  }
+  remember_seen(account, command);
+
+  const std::uint16_t to_device = envelope.to_device;
+  const auto accepted_s = static_cast<std::uint32_t>(
+      std::chrono::floor<std::chrono::seconds>(now.wall).time_since_epoch().count());
+  const std::uint32_t record = mailboxes_.create_record({.buffer = command.take_buffer(),
+                                                         .origin = command.session,
+                                                         .number = command.number,
+                                                         .sender_device = command.sender_device,
+                                                         .sender = command.sender,
+                                                         .id = command.id,
+                                                         .accepted_s = accepted_s});
+  ++unsafe_;
+  // Entries first, all of them, so that an answer to one finds the others counted.
+  for (const Device& device : account.devices) {
+    if (to_device != 0 && device.id != to_device) continue;
+    Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+    const std::uint32_t entry = mailboxes_.append(mailbox, record);
+    mailboxes_.entry(entry).appended_ms = static_cast<std::uint32_t>(
+        now.instant.time_since_epoch() / std::chrono::milliseconds(1));
+  }
+  if (settings_.ack_after == AckAfter::memory) {
+    settle(command.session, command.number);
+    mailboxes_.record(record).origin = {};
+  }
+  for (const Device& device : account.devices) {
+    if (to_device != 0 && device.id != to_device) continue;
+    Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+    if (mailbox.connected()) {
+      schedule(device.mailbox, mailbox, now.instant + settings_.persist_after);
+      pump(device.mailbox, mailbox, now);
+    } else {
+      persist(device.mailbox, mailbox, now, true);
+    }
+  }
+}
+
+bool Home::check_limits(const Account& account, std::uint16_t to_device, std::size_t bytes) {
+  if (mailboxes_.entries_used() >= settings_.entries_in_memory_max) return false;
+  std::uint64_t account_messages = 0;
+  for (const Device& device : account.devices) {
+    const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+    const std::uint64_t messages = std::uint64_t{mailbox.store_count} + mailbox.count;
+    account_messages += messages;
+    if (to_device != 0 && device.id != to_device) continue;
+    if (messages >= settings_.mailbox_messages_max ||
+        mailbox.store_bytes + mailbox.memory_bytes + bytes > settings_.mailbox_bytes_max) {
+      return false;
+    }
+  }
+  return account_messages < settings_.account_messages_max;
+}
+
+// A re-sent message changes nothing; its sender hears of it when the first one is safe.
+bool Home::answer_duplicate(Account& account, const Command& command) {
+  const Seen* seen = find_seen(account, command.sender, command.sender_device);
+  if (seen == nullptr || command.id > seen->id) return false;
+  counters_.add(ShardMetric::messages_duplicate);
+  Command dropped = command;
+  dropped.take_buffer();
+  for (const Device& device : account.devices) {
+    const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+    for (std::uint32_t i = mailbox.head; i != 0; i = mailboxes_.entry(i).next) {
+      MessageRecord& record = mailboxes_.record(mailboxes_.entry(i).record);
+      if (record.id != command.id || record.sender != command.sender ||
+          record.sender_device != command.sender_device || record.unsafe == 0) {
+        continue;
+      }
+      if (settings_.ack_after == AckAfter::memory) break;
+      record.origin = command.session;
+      record.number = command.number;
+      return true;
+    }
+  }
+  settle(command.session, command.number);
+  return true;
+}
+
+Home::Seen* Home::find_seen(Account& account, std::uint64_t sender, std::uint16_t device) {
+  for (std::size_t i = 0; i < account.seen.size(); ++i) {
+    Seen& seen = account.seen[i];
+    if (seen.sender != sender || seen.device != device) continue;
+    if (i == 0) return &seen;
+    // Moves towards the front, so that lively senders are found at once.
+    std::swap(seen, account.seen[i / 2]);
+    return &account.seen[i / 2];
+  }
+  return nullptr;
+}
+
+void Home::remember_seen(Account& account, const Command& command) {
+  if (Seen* seen = find_seen(account, command.sender, command.sender_device)) {
+    seen->id = command.id;
+    return;
+  }
+  const Seen fresh{command.sender, command.id, command.sender_device};
+  if (account.seen.size() < settings_.senders_per_account_max) {
+    account.seen.push_back(fresh);
+  } else {
+    account.seen.back() = fresh;  // the quietest; a receiver drops what is then repeated
+  }
+}
+
+void Home::acknowledge(Mailbox& mailbox, MailboxName name, std::uint64_t upto) {
+  upto = std::min(upto, mailbox.next_sequence - 1);
+  if (upto <= mailbox.acknowledged) return;
+  bool erase = mailbox.store_next != 0 && mailbox.store_next <= upto;
+  while (mailbox.head != 0 && mailboxes_.entry(mailbox.head).sequence <= upto) {
+    erase = erase || mailboxes_.entry(mailbox.head).state != EntryState::fresh;
+    drop_acknowledged(mailbox, mailbox.head);
+  }
+  mailbox.acknowledged = upto;
+  if (!erase) return;
+  // Should the request find no room it is not lost: the device's next acknowledgement or login covers it.
+  post_store(account_of(mailbox).hash, {.kind = queues::StoreRequestKind::erase,
+                                        .device = mailbox.device,
+                                        .account_id = account_of(mailbox).account_id,
+                                        .sequence = upto,
+                                        .mailbox = name});
+  if (mailbox.store_next != 0 && mailbox.store_next <= upto) {
+    mailbox.store_next = upto + 1;  // a lower bound; the next load tells
+  }
+}
+
+void Home::drop_acknowledged(Mailbox& mailbox, std::uint32_t index) {
+  queues::MailboxEntry& entry = mailboxes_.entry(index);
+  MessageRecord& record = mailboxes_.record(entry.record);
+  if (entry.state == EntryState::stored) {
+    if (mailbox.store_count > 0) --mailbox.store_count;
+    mailbox.store_bytes -= std::min<std::uint64_t>(mailbox.store_bytes, record.buffer.bytes().size());
+  } else {
+    make_safe(record);
+  }
+  counters_.add(ShardMetric::messages_acknowledged);
+  mailboxes_.remove(mailbox, index);
+}
+
+// One more of the record's entries is acknowledged or stored; the last one settles its sender.
+void Home::make_safe(MessageRecord& record) {
+  if (--record.unsafe > 0) return;
+  --unsafe_;
+  if (record.origin.valid()) settle(record.origin, record.number);
+  record.origin = {};
+}
+
+void Home::settle(ConnectionName session, std::uint32_t number) {
+  port_.answer(session.shard, {.kind = CommandKind::settled, .number = number, .session = session});
+}
+
+void Home::refuse(const Command& command, Condition condition) {
+  Command copy = command;
+  copy.take_buffer();
+  counters_.add(ShardMetric::messages_refused);
+  const bool is_message = command.kind == CommandKind::message;
+  const auto kind = is_message ? static_cast<std::uint16_t>(protocol::StanzaType::message)
+                               : static_cast<std::uint16_t>(command.detail);
+  port_.answer(command.session.shard, {.kind = CommandKind::refused,
+                                       .detail = static_cast<std::uint8_t>(condition),
+                                       .device = kind,
+                                       .number = command.number,
+                                       .session = command.session,
+                                       .id = command.id});
+  if (!is_message) return;
+  if (const auto closed = refusals_.add(command.session, command.account, command.number)) {
+    to_front({.kind = CommandKind::kick,
+              .detail = static_cast<std::uint8_t>(protocol::StreamCondition::resource_constraint),
+              .session = *closed});
+  }
+}
+
+// An accepted message that cannot be kept after all. Its sender is told once, whatever the number of devices; it may send
+// the same id again in a new session, so what was seen of it is taken back.
+void Home::refuse_entry(Mailbox& mailbox, std::uint32_t index, Condition condition) {
+  queues::MailboxEntry& entry = mailboxes_.entry(index);
+  MessageRecord& record = mailboxes_.record(entry.record);
+  if (entry.state == EntryState::stored) {
+    mailboxes_.remove(mailbox, index);
+    return;
+  }
+  Account& account = account_of(mailbox);
+  if (Seen* seen = find_seen(account, record.sender, record.sender_device)) {
+    seen->id = std::min(seen->id, record.id - 1);
+  }
+  if (record.origin.valid()) {
+    const Command refused{.kind = CommandKind::message,
+                          .number = record.number,
+                          .session = record.origin,
+                          .account = account.hash,
+                          .id = record.id};
+    refuse(refused, condition);
+    record.origin = {};
+  }
+  if (--record.unsafe == 0) --unsafe_;
+  mailboxes_.remove(mailbox, index);
+}
+
+// Presence and iq go to whoever is connected and are never kept.
+void Home::relay(std::uint32_t index, Command command) {
+  Account& account = accounts_[index];
+  const queues::Envelope envelope =
+      queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
+  const bool is_iq = command.detail == static_cast<std::uint8_t>(protocol::StanzaType::iq);
+  const bool blocked =
+      std::ranges::find(account.blocks, command.sender) != account.blocks.end();
+  bool delivered = false;
+  if (!blocked && !(is_iq && envelope.to_device == 0)) {
+    for (const Device& device : account.devices) {
+      const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+      if (!mailbox.connected()) continue;
+      if (envelope.to_device != 0 && device.id != envelope.to_device) continue;
+      if (port_.pressed(mailbox.session.shard)) continue;
+      queues::Buffer shared = queues::Buffer::share(command.buffer);
+      delivered = to_front({.kind = CommandKind::relayed,
+                            .session = mailbox.session,
+                            .buffer = shared.release()}) || delivered;
+    }
+  }
+  const auto type = static_cast<protocol::IqType>(envelope.message_type);
+  const bool is_request = type == protocol::IqType::get || type == protocol::IqType::set;
+  // RFC 6120, 8.2.3: a request always has an answer. Everything else is dropped without one.
+  if (!delivered && is_iq && is_request) return refuse(command, Condition::service_unavailable);
+  command.take_buffer();
+  settle(command.session, command.number);
+}
+
+// XEP-0334 no-store: to the devices connected now, outside their mailboxes, and forgotten.
+void Home::drop_ephemeral(std::uint32_t index, Command command, Now) {
+  const queues::Envelope envelope =
+      queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
+  bool delivered = false;
+  for (const Device& device : accounts_[index].devices) {
+    const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+    if (!mailbox.connected() || port_.pressed(mailbox.session.shard)) continue;
+    if (envelope.to_device != 0 && device.id != envelope.to_device) continue;
+    queues::Buffer shared = queues::Buffer::share(command.buffer);
+    delivered = to_front({.kind = CommandKind::deliver,
+                          .detail = 1,
+                          .session = mailbox.session,
+                          .buffer = shared.release()}) || delivered;
+  }
+  if (!delivered) counters_.add(ShardMetric::messages_dropped_ephemeral);
+  command.take_buffer();
+  settle(command.session, command.number);
+}
+
+}  // namespace godwit::dataplane

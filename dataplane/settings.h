@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "base/clock.h"
+
+namespace godwit::dataplane {
+
+// When a sender is told that its message is safe.
+enum class AckAfter : std::uint8_t {
+  durable,  // every recipient device has acknowledged it, or it is committed to storage
+  memory,   // it is in the home's memory: lost if the process dies
+};
+
+// What a shard is told at its start. Sizes are per shard.
+struct Settings {
+  std::string domain = "localhost";
+  AckAfter ack_after = AckAfter::durable;
+
+  Duration persist_after = std::chrono::milliseconds(100);
+  Duration ack_delay = std::chrono::milliseconds(5);
+  Duration handshake_timeout = std::chrono::seconds(10);
+  Duration storage_retry = std::chrono::seconds(1);
+  std::chrono::seconds time_to_live = std::chrono::days(30);
+
+  std::size_t unauthenticated_max = 4096;
+  std::size_t buffer_pool_bytes = std::size_t{1} << 30;
+
+  // Stanzas taken from all sessions of a front and not yet settled. Half of what a home lets wait for one
+  // front (queues::CommandPort::waiting_max), so that an answer always finds room.
+  std::uint32_t outstanding_max = 1u << 19;
+
+  std::uint32_t mailbox_messages_max = 100'000;
+  std::uint64_t mailbox_bytes_max = std::uint64_t{64} << 20;
+  // Over all devices of one account.
+  std::uint32_t account_messages_max = 400'000;
+  std::uint32_t entries_in_memory_max = 4'000'000;
+
+  // In flight to one device: what a reader that never reads can hold of this shard's memory.
+  std::uint32_t in_flight_bytes_max = 256 * 1024;
+  // Commands that wait for one account while it is being loaded.
+  std::uint32_t parked_per_account_max = 1024;
+  std::size_t parked_max = 262'144;
+  // Accounts kept in memory although nothing of theirs is.
+  std::size_t idle_accounts_max = 100'000;
+  // Messages from a session to an account that were refused and whose refusal the client has not confirmed.
+  std::size_t refusals_max = 65'536;
+  // Senders whose highest message id an account remembers; forgetting one costs a repeat, which clients drop.
+  std::size_t senders_per_account_max = 1024;
+};
+
+}  // namespace godwit::dataplane
