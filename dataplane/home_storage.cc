@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "dataplane/home.h"
+
+// Between mailboxes and storage. Puts of a mailbox are posted in order, so what is stored of it is never behind
+// something that is not.
+
+namespace godwit::dataplane {
+
+using protocol::Condition;
+using queues::EntryState;
+using queues::Mailbox;
+using queues::MailboxEntry;
+using queues::MailboxName;
+using queues::ShardMetric;
+using queues::StoreReply;
+using queues::StoreRequest;
+using queues::StoreRequestKind;
+
+namespace {
+
+std::uint32_t milliseconds_of(Instant at) {
+  return static_cast<std::uint32_t>(at.time_since_epoch() / std::chrono::milliseconds(1));
+}
+
+}  // namespace
+
+bool Home::post_store(std::uint64_t account_hash, StoreRequest request) {
+  const std::uint32_t file = queues::store_file_of(account_hash);
+  request.file = static_cast<std::uint8_t>(file);
+  return options_.storage[file % options_.storage.size()]->try_post(request);
+}
+
+// Gives storage the fresh entries that have waited for persist_after, or all of them.
+void Home::persist(MailboxName name, Mailbox& mailbox, Now now, bool all) {
+  const auto patience =
+      static_cast<std::uint32_t>(settings_.persist_after / std::chrono::milliseconds(1));
+  const std::uint32_t now_ms = milliseconds_of(now.instant);
+  for (std::uint32_t i = mailbox.head; i != 0; i = mailboxes_.entry(i).next) {
+    const MailboxEntry& entry = mailboxes_.entry(i);
+    if (entry.state != EntryState::fresh) continue;
+    const std::uint32_t age_ms = now_ms - entry.appended_ms;
+    if (!all && age_ms < patience) {
+      return schedule(name, mailbox,
+                      now.instant + std::chrono::milliseconds(patience - age_ms));
+    }
+    if (!post_put(name, mailbox, i, now)) {
+      return schedule(name, mailbox, now.instant + std::chrono::milliseconds(20));
+    }
+  }
+}
+
+bool Home::post_put(MailboxName name, Mailbox& mailbox, std::uint32_t index, Now) {
+  MailboxEntry& entry = mailboxes_.entry(index);
+  const queues::MessageRecord& record = mailboxes_.record(entry.record);
+  queues::Buffer buffer = record.buffer.share();
+  StoreRequest request{.kind = StoreRequestKind::put,
+                       .device = mailbox.device,
+                       .account_id = account_of(mailbox).account_id,
+                       .sequence = entry.sequence,
+                       .mailbox = name,
+                       .accepted_s = record.accepted_s,
+                       .expires_s = record.accepted_s +
+                                    static_cast<std::uint32_t>(settings_.time_to_live.count())};
+  request.buffer = buffer.release();
+  if (!post_store(account_of(mailbox).hash, request)) {
+    queues::Buffer::adopt(request.buffer);
+    return false;
+  }
+  entry.state = EntryState::posting;
+  counters_.add(ShardMetric::store_puts);
+  return true;
+}
+
+void Home::schedule(MailboxName name, Mailbox& mailbox, Instant due) {
+  if (mailbox.timer_scheduled) return;
+  mailbox.timer_scheduled = true;
+  wheel_.schedule(due, {name});
+}
+
+void Home::on_timer(MailboxName name, Now now) {
+  Mailbox* mailbox = mailboxes_.find(name);
+  if (mailbox == nullptr) return;
+  mailbox->timer_scheduled = false;
+  persist(name, *mailbox, now, !mailbox->connected());
+  pump(name, *mailbox, now);
+}
+
+void Home::on_committed(const StoreReply& reply, Now now) {
+  counters_.set(ShardMetric::store_failing, 0);
+  Mailbox* mailbox = mailboxes_.find(reply.mailbox);
+  if (mailbox == nullptr) return;
+  const std::uint32_t index = mailboxes_.find_entry(*mailbox, reply.sequence);
+  if (index == 0) return;  // acknowledged meanwhile: its erase follows the put
+  MailboxEntry& entry = mailboxes_.entry(index);
+  GODWIT_CHECK(entry.state == EntryState::posting);
+  entry.state = EntryState::stored;
+  queues::MessageRecord& record = mailboxes_.record(entry.record);
+  ++mailbox->store_count;
+  mailbox->store_bytes += record.buffer.bytes().size();
+  make_safe(record);
+  // Memory is for what is on its way: the rest is loaded again when its turn comes.
+  if (!entry.in_flight) drop_stored(*mailbox, index);
+  pump(reply.mailbox, *mailbox, now);
+}
+
+// From memory only; `store_next` then names it.
+void Home::drop_stored(Mailbox& mailbox, std::uint32_t index) {
+  const std::uint64_t sequence = mailboxes_.entry(index).sequence;
+  mailbox.store_next =
+      mailbox.store_next == 0 ? sequence : std::min(mailbox.store_next, sequence);
+  if (mailbox.loading) mailbox.load_discarded = true;
+  mailboxes_.remove(mailbox, index);
+}
+
+// Storage refuses all puts of this home to the file from the failed one on until it is told to go on, so at this point
+// everything posted behind it fails too. A connected device may still acknowledge: its entries become fresh
+// and are tried again. Nobody can acknowledge for an absent one: its senders are told.
+void Home::on_failed(const StoreReply& reply, Now now) {
+  counters_.add(ShardMetric::store_puts_failed);
+  counters_.set(ShardMetric::store_failing, 1);
+  Mailbox* mailbox = mailboxes_.find(reply.mailbox);
+  if (mailbox == nullptr) return;
+  const std::uint32_t index = mailboxes_.find_entry(*mailbox, reply.sequence);
+  if (index == 0) return;
+  mailboxes_.entry(index).state = EntryState::fresh;
+  if (mailbox->connected()) {
+    return schedule(reply.mailbox, *mailbox, now.instant + settings_.storage_retry);
+  }
+  refuse_entry(*mailbox, index, Condition::resource_constraint);
+}
+
+void Home::on_loaded(StoreReply reply, Now now) {
+  queues::Buffer buffer = queues::Buffer::adopt(std::exchange(reply.buffer, nullptr));
+  Mailbox* mailbox = mailboxes_.find(reply.mailbox);
+  if (mailbox == nullptr || reply.sequence <= mailbox->acknowledged) return;
+  if (!mailbox->connected() || mailbox->load_discarded) {
+    mailbox->load_discarded = true;
+    return;
+  }
+  if (mailboxes_.find_entry(*mailbox, reply.sequence) != 0) return;
+  const std::uint32_t record = mailboxes_.create_record(
+      {.buffer = std::move(buffer), .accepted_s = reply.accepted_s});
+  mailboxes_.insert_loaded(*mailbox, reply.sequence, record);
+  mailbox->store_next = reply.sequence + 1;
+  pump(reply.mailbox, *mailbox, now);
+}
+
+void Home::on_load_end(const StoreReply& reply, Now now) {
+  Mailbox* mailbox = mailboxes_.find(reply.mailbox);
+  if (mailbox == nullptr) return;
+  mailbox->loading = false;
+  if (reply.kind == queues::StoreReplyKind::load_failed) {
+    counters_.set(ShardMetric::store_failing, 1);
+    return schedule(reply.mailbox, *mailbox, now.instant + settings_.storage_retry);
+  }
+  if (!mailbox->load_discarded) mailbox->store_next = reply.sequence;
+  pump(reply.mailbox, *mailbox, now);
+}
+
+}  // namespace godwit::dataplane
