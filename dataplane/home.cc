@@ -15,7 +15,10 @@ Home::Home(const Options& options)
       settings_(options.settings),
       port_(options.port),
       counters_(options.counters),
-      refusals_(options.settings.refusals_max) {}
+      refusals_(options.settings.refusals_max),
+      sequence_floor_(options.sequence_base) {
+  wheel_.advance(options.start, [](Timer) {});
+}
 
 // Parked commands own their buffers by contract only, so they are given back by hand.
 Home::~Home() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -45,6 +46,7 @@ class Home {
     queues::ShardCounters& counters;
     // Sequences of this start begin above every one of earlier starts: start epoch << 24.
     std::uint64_t sequence_base = 0;
+    Instant start{};
   };
 
   explicit Home(const Options& options);
@@ -106,6 +108,7 @@ class Home {
   void fail_loading(std::uint32_t index, protocol::Condition condition,
                     protocol::StreamCondition stream_condition);
   void forget_account(std::uint32_t index);
+  void destroy_mailbox(queues::MailboxName name);
   void evict_idle();
   bool is_idle(const Account& account);
   void attach(std::uint32_t index, queues::Command command, Now now);
@@ -144,6 +147,9 @@ class Home {
   void on_failed(const queues::StoreReply& reply, Now now);
   void on_loaded(queues::StoreReply reply, Now now);
   void on_load_end(const queues::StoreReply& reply, Now now);
+  void refuse_from(queues::Mailbox& mailbox, std::uint32_t entry);
+  void file_answered(std::uint32_t file);
+  bool resume(std::uint32_t file);
   void drop_stored(queues::Mailbox& mailbox, std::uint32_t entry);
   bool post_store(std::uint64_t account_hash, queues::StoreRequest request);
 
@@ -151,6 +157,7 @@ class Home {
   void on_admin_query(queues::Command command, Now now);
   void list_queues(std::uint64_t query);
   void purge(const protocol::Jid& jid);
+  void end_query(std::uint64_t query);
 
   Account& account_of(const queues::Mailbox& mailbox) { return accounts_[mailbox.account]; }
   bool to_front(const queues::Command& command) { return port_.post(command.session.shard, command); }
@@ -164,6 +171,14 @@ class Home {
   queues::HashIndex index_;
   queues::TickWheel<Timer> wheel_;
   Refusals refusals_;
+  // After a put failed, none is posted to its file until all that were posted are answered; then storage is told to go on.
+  // So nothing later of a mailbox is stored behind what failed.
+  struct File {
+    std::uint32_t outstanding = 0;
+    bool failing = false;
+  };
+  std::array<File, queues::store_file_count> files_{};
+  std::uint64_t sequence_floor_;
   std::uint32_t next_generation_ = 1;
   std::uint32_t evict_hand_ = 1;
   std::size_t parked_ = 0;

@@ -126,7 +126,7 @@ void Home::apply_record(std::uint32_t index, const queues::AccountRecord& record
     if (const Device* old = find_device(account, known.id)) {
       device.mailbox = old->mailbox;
     } else {
-      device.mailbox = mailboxes_.create(index, known.id, options_.sequence_base + 1);
+      device.mailbox = mailboxes_.create(index, known.id, sequence_floor_ + 1);
     }
     devices.push_back(device);
   }
@@ -136,7 +136,7 @@ void Home::apply_record(std::uint32_t index, const queues::AccountRecord& record
     Mailbox& mailbox = *mailboxes_.find(old.mailbox);
     if (mailbox.connected()) kick(mailbox, StreamCondition::not_authorized);
     while (mailbox.head != 0) refuse_entry(mailbox, mailbox.head, Condition::item_not_found);
-    mailboxes_.destroy(old.mailbox);
+    destroy_mailbox(old.mailbox);
     post_store(account.hash, {.kind = queues::StoreRequestKind::purge,
                               .device = old.id,
                               .account_id = account.account_id});
@@ -156,6 +156,7 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   const Device* device = find_device(accounts_[index], reply.device);
   if (device == nullptr) return;
   Mailbox& mailbox = *mailboxes_.find(device->mailbox);
+  if (mailbox.summarized) return;  // loaded again for a new device; this one's numbers are newer here
   mailbox.store_next = reply.sequence;
   mailbox.store_count = static_cast<std::uint32_t>(reply.count);
   mailbox.store_bytes = reply.bytes;
@@ -165,6 +166,9 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
 
 void Home::become_ready(std::uint32_t index, Now now) {
   accounts_[index].load = Load::ready;
+  for (const Device& device : accounts_[index].devices) {
+    mailboxes_.at(device.mailbox.index).summarized = true;
+  }
   const auto parked = std::move(accounts_[index].parked);
   if (!parked) return;
   parked_ -= parked->size();
@@ -189,9 +193,15 @@ void Home::fail_loading(std::uint32_t index, Condition condition, StreamConditio
 
 void Home::forget_account(std::uint32_t index) {
   Account& account = accounts_[index];
-  for (const Device& device : account.devices) mailboxes_.destroy(device.mailbox);
+  for (const Device& device : account.devices) destroy_mailbox(device.mailbox);
   index_.erase(account.hash);
   accounts_.release(index);
+}
+
+// A mailbox made later must not assign a sequence that one of this start has used: a device may still name it.
+void Home::destroy_mailbox(MailboxName name) {
+  sequence_floor_ = std::max(sequence_floor_, mailboxes_.find(name)->next_sequence - 1);
+  mailboxes_.destroy(name);
 }
 
 bool Home::is_idle(const Account& account) {
@@ -283,14 +293,10 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   command.take_buffer();
 
   mailbox.backlog_upto = mailbox.next_sequence - 1;
-  std::uint32_t unstored = 0;
-  for (std::uint32_t i = mailbox.head; i != 0; i = mailboxes_.entry(i).next) {
-    unstored += mailboxes_.entry(i).state != queues::EntryState::stored;
-  }
   Command reply{.kind = CommandKind::attached, .session = command.session};
   reply.set_mailbox(name);
   reply.sequence = mailbox.acknowledged;
-  reply.sender = mailbox.store_count + unstored;
+  reply.sender = std::uint64_t{mailbox.store_count} + mailbox.unstored;
   to_front(reply);
   pump(name, mailbox, now);
 }

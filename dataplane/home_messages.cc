@@ -79,7 +79,7 @@ bool Home::check_limits(const Account& account, std::uint16_t to_device, std::si
   std::uint64_t account_messages = 0;
   for (const Device& device : account.devices) {
     const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
-    const std::uint64_t messages = std::uint64_t{mailbox.store_count} + mailbox.count;
+    const std::uint64_t messages = std::uint64_t{mailbox.store_count} + mailbox.unstored;
     account_messages += messages;
     if (to_device != 0 && device.id != to_device) continue;
     if (messages >= settings_.mailbox_messages_max ||

@@ -55,7 +55,9 @@ void Home::persist(MailboxName name, Mailbox& mailbox, Now now, bool all) {
 bool Home::post_put(MailboxName name, Mailbox& mailbox, std::uint32_t index, Now) {
   MailboxEntry& entry = mailboxes_.entry(index);
   const queues::MessageRecord& record = mailboxes_.record(entry.record);
-  queues::Buffer buffer = record.buffer.share();
+  const std::uint32_t number = queues::store_file_of(account_of(mailbox).hash);
+  File& file = files_[number];
+  if (file.failing && !resume(number)) return false;
   StoreRequest request{.kind = StoreRequestKind::put,
                        .device = mailbox.device,
                        .account_id = account_of(mailbox).account_id,
@@ -64,12 +66,13 @@ bool Home::post_put(MailboxName name, Mailbox& mailbox, std::uint32_t index, Now
                        .accepted_s = record.accepted_s,
                        .expires_s = record.accepted_s +
                                     static_cast<std::uint32_t>(settings_.time_to_live.count())};
-  request.buffer = buffer.release();
+  request.buffer = record.buffer.share().release();
   if (!post_store(account_of(mailbox).hash, request)) {
     queues::Buffer::adopt(request.buffer);
     return false;
   }
   entry.state = EntryState::posting;
+  ++file.outstanding;
   counters_.add(ShardMetric::store_puts);
   return true;
 }
@@ -90,19 +93,15 @@ void Home::on_timer(MailboxName name, Now now) {
 
 void Home::on_committed(const StoreReply& reply, Now now) {
   counters_.set(ShardMetric::store_failing, 0);
+  file_answered(reply.file);
   Mailbox* mailbox = mailboxes_.find(reply.mailbox);
   if (mailbox == nullptr) return;
   const std::uint32_t index = mailboxes_.find_entry(*mailbox, reply.sequence);
   if (index == 0) return;  // acknowledged meanwhile: its erase follows the put
-  MailboxEntry& entry = mailboxes_.entry(index);
-  GODWIT_CHECK(entry.state == EntryState::posting);
-  entry.state = EntryState::stored;
-  queues::MessageRecord& record = mailboxes_.record(entry.record);
-  ++mailbox->store_count;
-  mailbox->store_bytes += record.buffer.bytes().size();
-  make_safe(record);
+  mailboxes_.set_stored(*mailbox, index);
+  make_safe(mailboxes_.record(mailboxes_.entry(index).record));
   // Memory is for what is on its way: the rest is loaded again when its turn comes.
-  if (!entry.in_flight) drop_stored(*mailbox, index);
+  if (!mailboxes_.entry(index).in_flight) drop_stored(*mailbox, index);
   pump(reply.mailbox, *mailbox, now);
 }
 
@@ -111,7 +110,9 @@ void Home::drop_stored(Mailbox& mailbox, std::uint32_t index) {
   const std::uint64_t sequence = mailboxes_.entry(index).sequence;
   mailbox.store_next =
       mailbox.store_next == 0 ? sequence : std::min(mailbox.store_next, sequence);
-  if (mailbox.loading) mailbox.load_discarded = true;
+  if (mailbox.loading && (mailbox.store_dropped == 0 || sequence < mailbox.store_dropped)) {
+    mailbox.store_dropped = sequence;
+  }
   mailboxes_.remove(mailbox, index);
 }
 
@@ -121,6 +122,8 @@ void Home::drop_stored(Mailbox& mailbox, std::uint32_t index) {
 void Home::on_failed(const StoreReply& reply, Now now) {
   counters_.add(ShardMetric::store_puts_failed);
   counters_.set(ShardMetric::store_failing, 1);
+  files_[reply.file].failing = true;
+  file_answered(reply.file);
   Mailbox* mailbox = mailboxes_.find(reply.mailbox);
   if (mailbox == nullptr) return;
   const std::uint32_t index = mailboxes_.find_entry(*mailbox, reply.sequence);
@@ -129,7 +132,39 @@ void Home::on_failed(const StoreReply& reply, Now now) {
   if (mailbox->connected()) {
     return schedule(reply.mailbox, *mailbox, now.instant + settings_.storage_retry);
   }
-  refuse_entry(*mailbox, index, Condition::resource_constraint);
+  refuse_from(*mailbox, index);
+}
+
+// A refused message and all the fresh ones behind it: were one of those kept, the refused one could come again behind
+// it. Those still posting fail by themselves.
+void Home::refuse_from(Mailbox& mailbox, std::uint32_t index) {
+  bool first = true;
+  while (index != 0) {
+    const std::uint32_t next = mailboxes_.entry(index).next;
+    if (mailboxes_.entry(index).state == EntryState::fresh) {
+      refuse_entry(mailbox, index,
+                   first ? Condition::resource_constraint : Condition::follows_refused);
+      first = false;
+    }
+    index = next;
+  }
+}
+
+void Home::file_answered(std::uint32_t number) {
+  File& file = files_[number];
+  GODWIT_CHECK(file.outstanding > 0);
+  --file.outstanding;
+  if (file.failing) resume(number);
+}
+
+// False while puts posted before the failure are unanswered, or when the request finds no room.
+bool Home::resume(std::uint32_t number) {
+  File& file = files_[number];
+  if (file.outstanding > 0) return false;
+  const StoreRequest request{.kind = StoreRequestKind::resume,
+                             .file = static_cast<std::uint8_t>(number)};
+  file.failing = !options_.storage[number % options_.storage.size()]->try_post(request);
+  return !file.failing;
 }
 
 void Home::on_loaded(StoreReply reply, Now now) {
@@ -157,6 +192,10 @@ void Home::on_load_end(const StoreReply& reply, Now now) {
     return schedule(reply.mailbox, *mailbox, now.instant + settings_.storage_retry);
   }
   if (!mailbox->load_discarded) mailbox->store_next = reply.sequence;
+  const std::uint64_t dropped = std::exchange(mailbox->store_dropped, 0);
+  if (dropped != 0 && (mailbox->store_next == 0 || dropped < mailbox->store_next)) {
+    mailbox->store_next = dropped;
+  }
   pump(reply.mailbox, *mailbox, now);
 }
 

@@ -44,6 +44,7 @@ std::uint32_t MailboxSet::append(Mailbox& mailbox, std::uint32_t record) {
   entry.record = record;
   ++records_[record].references;
   ++records_[record].unsafe;
+  ++mailbox.unstored;
   link_after(mailbox, index, mailbox.tail);
   if (mailbox.cursor == 0) mailbox.cursor = index;
   return index;
@@ -85,6 +86,7 @@ void MailboxSet::remove(Mailbox& mailbox, std::uint32_t index) {
   (entry.previous != 0 ? entries_[entry.previous].next : mailbox.head) = entry.next;
   (entry.next != 0 ? entries_[entry.next].previous : mailbox.tail) = entry.previous;
   --mailbox.count;
+  if (entry.state != EntryState::stored) --mailbox.unstored;
   mailbox.memory_bytes -= size;
   MessageRecord& record = records_[entry.record];
   if (--record.references == 0) records_.release(entry.record);
@@ -97,6 +99,15 @@ void MailboxSet::reset_flight(Mailbox& mailbox) {
   mailbox.in_flight = 0;
   mailbox.in_flight_bytes = 0;
   mailbox.delivered = 0;
+}
+
+void MailboxSet::set_stored(Mailbox& mailbox, std::uint32_t index) {
+  MailboxEntry& entry = entries_[index];
+  GODWIT_CHECK(entry.state == EntryState::posting);
+  entry.state = EntryState::stored;
+  --mailbox.unstored;
+  ++mailbox.store_count;
+  mailbox.store_bytes += records_[entry.record].buffer.bytes().size();
 }
 
 void MailboxSet::set_in_flight(Mailbox& mailbox, std::uint32_t index) {

@@ -57,6 +57,7 @@ struct Mailbox {
   std::uint64_t acknowledged = 0;    // everything up to here is gone
   std::uint64_t delivered = 0;       // highest handed to the present session
   std::uint64_t store_next = 0;
+  std::uint64_t store_dropped = 0;   // lowest one dropped from memory while a load was running, 0: none
   std::uint64_t store_bytes = 0;
   std::uint64_t backlog_upto = 0;    // backlog_end is due once `delivered` or the mailbox is past it; 0: sent
   std::uint32_t generation = 0;
@@ -65,6 +66,7 @@ struct Mailbox {
   std::uint32_t tail = 0;
   std::uint32_t cursor = 0;
   std::uint32_t count = 0;          // entries in memory
+  std::uint32_t unstored = 0;       // of those, fresh or posting
   std::uint32_t store_count = 0;    // stored and not acknowledged, in memory or not
   std::uint32_t in_flight = 0;
   std::uint32_t in_flight_bytes = 0;
@@ -73,6 +75,7 @@ struct Mailbox {
   std::uint16_t window = 0;
   bool loading = false;
   bool load_discarded = false;  // part of the running load was dropped: keep store_next
+  bool summarized = false;      // storage has said what it holds
   bool timer_scheduled = false;  // in the home's wheel, for persist_after or a retry
 
   bool connected() const { return session.valid(); }
@@ -106,6 +109,8 @@ class MailboxSet {
   void remove(Mailbox& mailbox, std::uint32_t entry);
   // A device came or went: nothing is in flight any more.
   void reset_flight(Mailbox& mailbox);
+  // Storage has answered for a posting entry.
+  void set_stored(Mailbox& mailbox, std::uint32_t entry);
   void set_in_flight(Mailbox& mailbox, std::uint32_t entry);
 
   std::size_t entries_used() const { return entries_.used(); }

@@ -76,7 +76,8 @@ struct StoreReply {
   std::uint64_t count = 0;
   std::uint64_t bytes = 0;
   BufferBlock* buffer = nullptr;  // of the storage thread's pool
-  std::uint64_t reserved = 0;
+  std::uint32_t file = 0;         // committed and failed: the request's
+  std::uint32_t reserved = 0;
 };
 static_assert(sizeof(StoreReply) == 64 && std::is_trivially_copyable_v<StoreReply>);
 

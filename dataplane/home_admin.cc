@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <string>
+
+#include "dataplane/home.h"
+
+// What an operator asks of a home.
+
+namespace godwit::dataplane {
+
+using queues::AdminQuery;
+using queues::Command;
+using queues::CommandKind;
+using queues::Mailbox;
+
+void Home::on_admin_query(Command command, Now) {
+  const auto query = static_cast<AdminQuery>(command.detail);
+  const queues::Buffer argument = command.take_buffer();
+  const auto jid = protocol::parse_jid(as_text(argument.bytes()));
+  if (query == AdminQuery::queues) list_queues(command.id);
+  if (query == AdminQuery::purge && jid) purge(*jid);
+  end_query(command.id);
+}
+
+void Home::end_query(std::uint64_t query) {
+  port_.answer(options_.control, {.kind = CommandKind::admin_end, .id = query});
+}
+
+void Home::list_queues(std::uint64_t query) {
+  constexpr std::size_t rows_max = 100;
+  struct Depth {
+    std::uint64_t messages;
+    std::uint32_t index;
+  };
+  std::vector<Depth> depths;
+  for (std::uint32_t i = 1; i < mailboxes_.end(); ++i) {
+    const Mailbox& mailbox = mailboxes_.at(i);
+    const std::uint64_t messages = std::uint64_t{mailbox.unstored} + mailbox.store_count;
+    if (mailbox.generation != 0 && messages > 0) depths.push_back({messages, i});
+  }
+  const std::size_t rows = std::min(rows_max, depths.size());
+  std::ranges::partial_sort(depths, depths.begin() + static_cast<std::ptrdiff_t>(rows),
+                            std::ranges::greater{}, &Depth::messages);
+  depths.resize(rows);
+  for (const Depth& depth : depths) {
+    const Mailbox& mailbox = mailboxes_.at(depth.index);
+    const queues::QueueRow row{.user = account_of(mailbox).user,
+                               .device = mailbox.device,
+                               .connected = mailbox.connected(),
+                               .in_memory = mailbox.count,
+                               .in_store = mailbox.store_count,
+                               .bytes = mailbox.memory_bytes + mailbox.store_bytes};
+    queues::Buffer buffer = encode(options_.pool, row);
+    if (!buffer) return;
+    port_.post(options_.control, {.kind = CommandKind::admin_row,
+                                  .id = query,
+                                  .buffer = buffer.release()});
+  }
+}
+
+// Drops what waits for one device. Senders of what was not safe yet are told; of what was stored, they were told that
+// it is accepted: an operator's decision against promise 1, and logged as such by control.
+void Home::purge(const protocol::Jid& jid) {
+  for (std::uint32_t i = 1; i < mailboxes_.end(); ++i) {
+    Mailbox& mailbox = mailboxes_.at(i);
+    if (mailbox.generation == 0 || mailbox.device != jid.device) continue;
+    const Account& account = account_of(mailbox);
+    if (account.user != jid.user) continue;
+    while (mailbox.head != 0) {
+      refuse_entry(mailbox, mailbox.head, protocol::Condition::recipient_unavailable);
+    }
+    mailbox.store_count = 0;
+    mailbox.store_bytes = 0;
+    mailbox.store_next = 0;
+    post_store(account.hash, {.kind = queues::StoreRequestKind::purge,
+                              .device = mailbox.device,
+                              .account_id = account.account_id});
+  }
+}
+
+}  // namespace godwit::dataplane
