@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "crypto/noise.h"
+#include "protocol/preamble.h"
+
+// The gateway's side of one Noise handshake: XX, IK, and XXfallback when an IK message does not open.
+// Sans I/O. Not thread safe; one object a connection, gone once the session has its keys.
+
+namespace godwit::dataplane {
+
+// What every handshake of a shard uses. Outlives them.
+struct NodeIdentity {
+  const crypto::KeyPair& key;
+  Bytes certificate;  // encoded
+};
+
+class ServerHandshake {
+ public:
+  ServerHandshake(const NodeIdentity& identity, const protocol::Preamble& preamble);
+
+  enum class Step : std::uint8_t {
+    reply,             // `reply_size` bytes of `reply` go out
+    finished,          // take() the keys; nothing goes out
+    reply_and_finish,  // both: the reply first
+    failed,            // close without a word
+  };
+  // One message of the client (without its length). `reply` gets length, status byte and message.
+  Step on_message(Bytes message, MutableBytes reply, RandomSource& random);
+  std::size_t reply_size() const { return reply_size_; }
+  crypto::NoiseResult take() { return noise_->finish(); }
+
+ private:
+  bool start(crypto::NoisePattern pattern, const crypto::NoiseHandshake* failed);
+  bool write_reply(protocol::HandshakeStatus status, MutableBytes reply, RandomSource& random);
+
+  const NodeIdentity& identity_;
+  const protocol::Preamble preamble_;
+  const protocol::PreambleBytes prologue_;
+  std::optional<crypto::NoiseHandshake> noise_;
+  std::size_t reply_size_ = 0;
+};
+
+}  // namespace godwit::dataplane

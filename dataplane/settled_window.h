@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <memory>
+
+#include "base/result.h"
+#include "protocol/limits.h"
+
+namespace godwit::dataplane {
+
+// Which of a session's stanzas are settled. Homes answer in any order; the client's acknowledgement is cumulative.
+// 24 bytes while at most 64 stanzas are outstanding, which is nearly always; beyond that a bitmap is taken
+// and given back once all is settled. Not thread safe.
+class SettledWindow {
+ public:
+  // Numbers the next stanza, from 1. REQUIRES: outstanding() < protocol::unacknowledged_max.
+  std::uint32_t take() { return ++taken_; }
+
+  // Taken and above upto().
+  std::uint32_t outstanding() const { return taken_ - upto_; }
+  // Every stanza up to this number is settled.
+  std::uint32_t upto() const { return upto_; }
+
+  // Returns true when upto() moved. REQUIRES: number was taken and not settled before.
+  bool settle(std::uint32_t number) {
+    GODWIT_CHECK(number > upto_ && number <= taken_);
+    const std::uint32_t offset = number - upto_ - 1;
+    if (!wide_ && offset < 64) {
+      low_ |= std::uint64_t{1} << offset;
+      const int run = std::countr_one(low_);
+      low_ = run == 64 ? 0 : low_ >> run;
+      upto_ += static_cast<std::uint32_t>(run);
+      return run > 0;
+    }
+    if (!wide_) widen();
+    bit(number) |= mask(number);
+    const std::uint32_t before = upto_;
+    while (upto_ < taken_ && (bit(upto_ + 1) & mask(upto_ + 1)) != 0) {
+      ++upto_;
+      bit(upto_) &= ~mask(upto_);
+    }
+    if (upto_ == taken_) wide_.reset();
+    return upto_ > before;
+  }
+
+ private:
+  static constexpr std::uint32_t words = protocol::unacknowledged_max / 64;
+
+  static std::uint64_t mask(std::uint32_t number) { return std::uint64_t{1} << number % 64; }
+  std::uint64_t& bit(std::uint32_t number) { return (*wide_)[number / 64 % words]; }
+
+  void widen() {
+    wide_ = std::make_unique<std::array<std::uint64_t, words>>();
+    for (std::uint32_t i = 0; i < 64; ++i) {
+      if ((low_ >> i & 1) != 0) bit(upto_ + 1 + i) |= mask(upto_ + 1 + i);
+    }
+    low_ = 0;
+  }
+
+  std::uint32_t taken_ = 0;
+  std::uint32_t upto_ = 0;
+  std::uint64_t low_ = 0;  // bit i: number upto_ + 1 + i is settled; unused while wide
+  std::unique_ptr<std::array<std::uint64_t, words>> wide_;
+};
+static_assert(sizeof(SettledWindow) == 24);
+
+}  // namespace godwit::dataplane
