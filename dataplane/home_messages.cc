@@ -106,6 +106,8 @@ bool Home::answer_duplicate(Account& account, const Command& command) {
         continue;
       }
       if (settings_.ack_after == AckAfter::memory) break;
+      // Twice in one session: the acknowledgement is cumulative, so the first one holds this one back.
+      if (record.origin == command.session) break;
       record.origin = command.session;
       record.number = command.number;
       return true;

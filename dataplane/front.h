@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "crypto/aead.h"
+#include "crypto/keyed_hash.h"
+#include "dataplane/io/stream.h"
+#include "dataplane/output.h"
+#include "dataplane/session.h"
+#include "dataplane/settings.h"
+#include "protocol/frame.h"
+#include "protocol/stanza.h"
+#include "queues/counters.h"
+#include "queues/mesh.h"
+#include "queues/records.h"
+
+// The front of some connections: handshakes, frames in and out, and the numbering of a session's stanzas. What a
+// message means is the home's business.
+//
+// Input: a frame is opened where it lies, its stanzas are cut out, a message's body is written once into a buffer
+// and posted to the home. Output waits as nodes on its session and is sealed into as few frames as possible
+// when the turn flushes. Whatever a front cannot do for lack of memory ends the session: its client sends
+// again what was not acknowledged, so nothing is lost.
+//
+// Thread safety: the owning shard's thread only.
+
+namespace godwit::dataplane {
+
+template <io::StreamBackend Io>
+class Front {
+ public:
+  struct Options {
+    std::uint16_t shard = 0;
+    std::uint16_t control = 0;  // control's place in the mesh
+    std::uint16_t shards = 1;   // homes
+    const Settings& settings;
+    const NodeIdentity& identity;
+    const crypto::HashKey& hash_key;
+    Io& io;
+    queues::BufferPool& pool;
+    queues::CommandPort& port;
+    queues::ShardCounters& counters;
+    RandomSource& random;
+  };
+
+  explicit Front(const Options& options);
+
+  // The backend's events. `now` is the turn's, set by begin_turn.
+  void begin_turn(Now now) { now_ = now; }
+  void on_open(ConnectionName name, bool connected);
+  void on_bytes(ConnectionName name, std::uint64_t user, MutableBytes lease);
+  void on_writable(ConnectionName name, std::uint64_t user);
+  void on_closed(ConnectionName name, std::uint64_t user, io::CloseReason reason);
+
+  // A home's or control's word; takes the command's buffer.
+  void handle(queues::Command command);
+  // Handshakes that took too long, acknowledgements that have waited long enough.
+  std::size_t expire();
+  // Seals and sends what has gathered.
+  void flush();
+  Instant next_deadline() const;
+  void publish_gauges();
+
+  std::size_t session_count() const { return ready_; }
+  void list_sessions(std::uint64_t query);
+  void kick(const protocol::Jid& jid);
+  // Tells every client to go and come back within `spread`, and takes no new one.
+  void drain(Duration spread);
+  // Nothing is outstanding and nothing waits to leave.
+  bool drained() const { return outstanding_ == 0 && open_ == 0; }
+
+ private:
+  struct Deadline {
+    Instant at;
+    ConnectionName name;
+  };
+
+  // front_input.h
+  Session* find(ConnectionName name);
+  void on_preamble(Session& session, MutableBytes& input);
+  bool on_frame(Session& session, MutableBytes body);
+  void on_handshake_message(Session& session, Bytes message);
+  void consume(Session& session, MutableBytes input);
+  bool keep_partial(Session& session, Bytes input, std::size_t wanted);
+  bool on_stanza(Session& session, const protocol::RawStanza& stanza);
+  bool on_login(Session& session, Bytes content);
+  bool on_register(Session& session, Bytes content);
+  void fail_parse(Session& session);
+
+  // front_stanzas.h
+  bool on_message(Session& session, Bytes content);
+  bool on_presence(Session& session, Bytes content);
+  bool on_iq(Session& session, Bytes content);
+  bool on_ack(Session& session, Bytes content);
+  bool on_window(Session& session, Bytes content);
+  bool on_ping(Session& session, Bytes content);
+  bool take_number(Session& session, std::uint32_t& number);
+  bool post_home(Session& session, queues::Command command);
+  void settle(Session& session, std::uint32_t number);
+  void refuse(Session& session, protocol::StanzaType kind, std::uint64_t id, std::uint32_t number,
+              protocol::Condition condition);
+  std::size_t home_of(std::uint64_t account) const {
+    return queues::store_file_of(account) % options_.shards;
+  }
+  std::uint64_t hash_user(std::string_view user) const {
+    return crypto::keyed_hash(options_.hash_key, as_bytes(user));
+  }
+
+  // front_output.h
+  void append(Session& session, OutputNode node);
+  void mark_dirty(Session& session);
+  void note_ack(Session& session);
+  void flush_session(Session& session);
+  bool send_frame(Session& session);
+  bool write_node(ByteWriter& out, Session& session, OutputNode& node);
+  void drop_pending(Session& session);
+  void fail(Session& session, protocol::StreamCondition condition, std::uint32_t retry_after_ms = 0);
+  void close(Session& session, io::CloseMode mode);
+  void leave(Session& session);
+
+  const Options options_;
+  const Settings& settings_;
+  Io& io_;
+  queues::ShardCounters& counters_;
+  Now now_{};
+  std::vector<std::unique_ptr<std::array<Session, 256>>> pages_;  // by connection slot
+  queues::Slab<OutputNode> nodes_;
+  std::vector<ConnectionName> dirty_;
+  std::deque<Deadline> starting_;   // constant wait, so in order
+  std::deque<Deadline> acks_due_;   // the same
+  ClientNames client_names_;
+  crypto::AeadCache aead_cache_;
+  std::vector<std::uint8_t> frame_;  // one frame being written
+  std::size_t open_ = 0;
+  std::size_t unauthenticated_ = 0;
+  std::size_t ready_ = 0;
+  std::uint64_t outstanding_ = 0;  // over all sessions, see Settings::outstanding_max
+  bool draining_ = false;
+};
+
+}  // namespace godwit::dataplane
+
+#include "dataplane/front_input.h"
+#include "dataplane/front_output.h"
+#include "dataplane/front_stanzas.h"
