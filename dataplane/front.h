@@ -117,13 +117,19 @@ class Front {
 
   // front_output.h
   void append(Session& session, OutputNode node);
+  template <typename Stanza>
+  void append_encoded(Session& session, const Stanza& stanza);
+  template <typename Visit>
+  void for_each_session(Visit&& visit);
   void mark_dirty(Session& session);
   void note_ack(Session& session);
   void flush_session(Session& session);
   bool send_frame(Session& session);
   bool write_node(ByteWriter& out, Session& session, OutputNode& node);
   void drop_pending(Session& session);
-  void fail(Session& session, protocol::StreamCondition condition, std::uint32_t retry_after_ms = 0);
+  void fail(Session& session, protocol::StreamCondition condition,
+            std::uint32_t retry_after_ms = 0, std::string_view text = {});
+  void fail_registration(Session& session, protocol::Condition condition);
   void close(Session& session, io::CloseMode mode);
   void leave(Session& session);
 

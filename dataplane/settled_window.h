@@ -12,7 +12,7 @@
 namespace godwit::dataplane {
 
 // Which of a session's stanzas are settled. Homes answer in any order; the client's acknowledgement is cumulative.
-// 24 bytes while at most 64 stanzas are outstanding, which is nearly always; beyond that a bitmap is taken
+// 32 bytes while at most 64 stanzas are outstanding, which is nearly always; beyond that a bitmap is taken
 // and given back once all is settled. Not thread safe.
 class SettledWindow {
  public:
@@ -21,6 +21,8 @@ class SettledWindow {
 
   // Taken and above upto().
   std::uint32_t outstanding() const { return taken_ - upto_; }
+  // Of those, not settled.
+  std::uint32_t outstanding_unsettled() const { return outstanding() - settled_ahead_; }
   // Every stanza up to this number is settled.
   std::uint32_t upto() const { return upto_; }
 
@@ -28,20 +30,23 @@ class SettledWindow {
   bool settle(std::uint32_t number) {
     GODWIT_CHECK(number > upto_ && number <= taken_);
     const std::uint32_t offset = number - upto_ - 1;
+    const std::uint32_t before = upto_;
+    ++settled_ahead_;
     if (!wide_ && offset < 64) {
       low_ |= std::uint64_t{1} << offset;
       const int run = std::countr_one(low_);
       low_ = run == 64 ? 0 : low_ >> run;
       upto_ += static_cast<std::uint32_t>(run);
+      settled_ahead_ -= static_cast<std::uint32_t>(run);
       return run > 0;
     }
     if (!wide_) widen();
     bit(number) |= mask(number);
-    const std::uint32_t before = upto_;
     while (upto_ < taken_ && (bit(upto_ + 1) & mask(upto_ + 1)) != 0) {
       ++upto_;
       bit(upto_) &= ~mask(upto_);
     }
+    settled_ahead_ -= upto_ - before;
     if (upto_ == taken_) wide_.reset();
     return upto_ > before;
   }
@@ -62,9 +67,10 @@ class SettledWindow {
 
   std::uint32_t taken_ = 0;
   std::uint32_t upto_ = 0;
+  std::uint32_t settled_ahead_ = 0;  // settled, above upto_
   std::uint64_t low_ = 0;  // bit i: number upto_ + 1 + i is settled; unused while wide
   std::unique_ptr<std::array<std::uint64_t, words>> wide_;
 };
-static_assert(sizeof(SettledWindow) == 24);
+static_assert(sizeof(SettledWindow) == 32);
 
 }  // namespace godwit::dataplane
