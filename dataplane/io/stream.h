@@ -21,7 +21,8 @@
 //  2. A stale name does nothing: send accepts 0 bytes, the rest are ignored. Never another connection.
 //  3. on_closed comes exactly once for each accepted or connected name, also after close(); after it the name is
 //     stale and nothing more is reported for it. A close by the peer is reported once all its bytes are.
-//  4. Bytes arrive in order; a lease is valid during the callback only.
+//  4. Bytes arrive in order; a lease is valid during the callback only, and the callee may overwrite it meanwhile
+//     (frames are decrypted in place).
 //  5. send takes bytes in order and either all or none of a call's chunks, and copies what it takes; it takes
 //     none when that would put more than send_queue_max on the connection's queue, or when the send pool has
 //     no memory. After a refusal on_writable comes once the queue has fallen below half.
@@ -50,7 +51,7 @@ struct Endpoint {
 
 // What a backend calls from poll(). `user` is the value last given to set_user, 0 before.
 template <typename H>
-concept StreamHandler = requires(H handler, ConnectionName name, std::uint64_t user, Bytes lease,
+concept StreamHandler = requires(H handler, ConnectionName name, std::uint64_t user, MutableBytes lease,
                                  CloseReason reason) {
   // A new connection, accepted or connected by us (connected == true).
   { handler.on_open(name, bool{}) } -> std::same_as<void>;
@@ -62,7 +63,7 @@ concept StreamHandler = requires(H handler, ConnectionName name, std::uint64_t u
 // Stands for any handler in the concept below.
 struct NullHandler {
   void on_open(ConnectionName, bool) {}
-  void on_bytes(ConnectionName, std::uint64_t, Bytes) {}
+  void on_bytes(ConnectionName, std::uint64_t, MutableBytes) {}
   void on_writable(ConnectionName, std::uint64_t) {}
   void on_closed(ConnectionName, std::uint64_t, CloseReason) {}
 };
