@@ -22,6 +22,8 @@
 #include "queues/counters.h"
 #include "queues/mesh.h"
 #include "queues/records.h"
+#include "queues/slab.h"
+#include "queues/store.h"
 
 // The front of some connections: handshakes, frames in and out, and the numbering of a session's stanzas. What a
 // message means is the home's business.
