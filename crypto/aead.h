@@ -3,11 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "base/bytes.h"
 #include "crypto/secret.h"
 
-// The two ciphers of Noise (revision 34, section 12) and the transport key of one direction.
+// The two ciphers of Noise (revision 34, section 12), the transport key of one direction, and a shard's cache of
+// expanded AES keys.
+//
+// Thread safety: none; a key belongs to one thread, and so does a cache.
+// Invariant: no counter seals twice under one key. A TransportKey is moved and never copied for that reason.
 
 namespace godwit::crypto {
 
@@ -24,11 +29,59 @@ struct TransportKey {
   std::uint64_t counter = 0;
   AeadKind kind = AeadKind::aes_256_gcm;
 };
+static_assert(sizeof(TransportKey) == 48, "two of these are kept for each idle session");
 
 // Encrypts `plain` into `out` (plain.size() + 16 bytes), which may be the same memory or not overlap at all, with
-// the key's counter, and counts up. False when the counter is used up.
+// the key's counter, and counts up. False, and nothing done, when the counter is used up.
 [[nodiscard]] bool seal(TransportKey& key, Bytes associated, Bytes plain, MutableBytes out);
-// Decrypts in the same manner. False, and the counter as it was, when the tag is wrong.
+// Decrypts in the same manner, into sealed.size() - 16 bytes. False, and the counter as it was, when the tag is wrong,
+// when there is none, and when the counter is used up; `out` then holds no plaintext.
 [[nodiscard]] bool open(TransportKey& key, Bytes associated, Bytes sealed, MutableBytes out);
+
+// Expanded AES keys (512 bytes each) of the connections that were busy last, so that a frame need not expand its key
+// again. It is only ever faster: each entry holds the key it was made from, and another key under the same name (a
+// connection number used again) is expanded anew. Least recently used of four is evicted, and wiped.
+class AeadCache {
+ public:
+  enum class Direction : std::uint8_t { send, receive };
+
+  // At least `states` entries: rounded up to four times a power of two. Allocates here and never later; nothing at
+  // all where the CPU has no AES.
+  explicit AeadCache(std::size_t states);
+  AeadCache(AeadCache&&) = delete;
+  ~AeadCache();
+
+  // Wipes what is kept for both directions of a connection; for when it closes.
+  void forget(std::uint64_t connection);
+
+  std::size_t capacity() const { return set_count_ * ways; }
+  std::size_t size() const;
+  std::uint64_t hits() const { return hits_; }
+  std::uint64_t misses() const { return misses_; }
+
+  // REQUIRES: cpu_has_aes_gcm(). Valid until the next call.
+  const crypto_aead_aes256gcm_state& expand(std::uint64_t connection, Direction direction,
+                                            const Secret<32>& key);
+
+ private:
+  static constexpr std::size_t ways = 4;
+  struct Entry;
+
+  Entry* set_of(std::uint64_t connection, Direction direction);
+  void wipe(Entry& entry);
+
+  std::size_t set_count_;
+  std::unique_ptr<Entry[]> entries_;
+  std::unique_ptr<crypto_aead_aes256gcm_state[]> states_;
+  std::uint64_t uses_ = 0;
+  std::uint64_t hits_ = 0;
+  std::uint64_t misses_ = 0;
+};
+
+// As above, through the cache. `connection` is any number that is the caller's own for this connection.
+[[nodiscard]] bool seal(AeadCache& cache, std::uint64_t connection, TransportKey& key,
+                        Bytes associated, Bytes plain, MutableBytes out);
+[[nodiscard]] bool open(AeadCache& cache, std::uint64_t connection, TransportKey& key,
+                        Bytes associated, Bytes sealed, MutableBytes out);
 
 }  // namespace godwit::crypto

@@ -5,28 +5,44 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "crypto/aead.h"
+#include "crypto/hash.h"
 #include "crypto/keys.h"
 
 // The Noise Protocol Framework, revision 34: XX, IK and XXfallback over Curve25519.
 //
 // Sans I/O: bytes in, bytes out, randomness as an argument. Not thread safe; one object a handshake.
-// A call that fails leaves the handshake unusable and its secrets wiped; a caller closes the connection.
+// A call that fails leaves the handshake unusable and its secrets wiped; a caller closes the connection, or, when it
+// was message 1 of IK, starts XXfallback with remote_ephemeral(), the one thing that outlives a failure.
 
 namespace godwit::crypto {
 
 enum class NoisePattern : std::uint8_t { xx, ik, xx_fallback };
-enum class NoiseHash : std::uint8_t { sha256, blake2b };
 
 struct NoiseSuite {
   AeadKind aead = AeadKind::aes_256_gcm;
   NoiseHash hash = NoiseHash::sha256;
   friend bool operator==(const NoiseSuite&, const NoiseSuite&) = default;
 };
+
+// The suites a client may ask for, by the low four bits of the preamble's last byte; none for other values, and for
+// a byte with any of the high bits set.
+std::optional<NoiseSuite> suite_from_byte(std::uint8_t low_nibble);
+// None for AESGCM with BLAKE2b: it is in the test vectors and not on our wire.
+std::optional<std::uint8_t> byte_from_suite(NoiseSuite suite);
+// For logs, such as "25519_AESGCM_SHA256".
+std::string_view suite_name(NoiseSuite suite);
+// The full name of section 8, such as "Noise_XX_25519_AESGCM_SHA256".
+std::string protocol_name(NoisePattern pattern, NoiseSuite suite);
+
+// No handshake message is longer (section 3).
+inline constexpr std::size_t noise_message_size_max = 65535;
 
 // What remains of a handshake: the two directions' keys, the channel binding and who the peer is.
 struct NoiseResult {
@@ -59,18 +75,23 @@ class NoiseHandshake {
   bool my_turn() const;
   bool finished() const;
 
-  // Appends the next message to `out`; the payload is encrypted as far as the pattern has keys by then.
+  // Puts the next message at the start of `out` and returns its size; the payload is encrypted as far as the pattern has keys by then.
+  // Errors: `out` too small, a message over 65 535 bytes, not this side's turn, a peer's point of small order.
   Result<std::size_t> write_message(Bytes payload, MutableBytes out, RandomSource& random);
   // Reads the peer's next message; returns the size of the payload put into `payload_out`, which may not overlap.
+  // Errors: malformed (wrong size, wrong tag, a point of small order), `payload_out` too small, not the peer's turn.
   Result<std::size_t> read_message(Bytes message, MutableBytes payload_out);
 
   // Known once the pattern has revealed it.
   std::optional<PublicKey> remote_static() const;
-  // For XXfallback after a failed IK: our own, or the peer's, ephemeral of the first message.
+  // For XXfallback after a failed IK: the peer's ephemeral of the first message, also once reading it has failed
+  // (unless it was too short to hold one), or our own, all zeros before it is made and after a failure.
   std::optional<PublicKey> remote_ephemeral() const;
   const KeyPair& local_ephemeral() const;
 
-  // After finished(), once: the keys (Split, section 5.2), and everything else wiped.
+  // REQUIRES: finished(), once. The keys (Split, section 5.2), and everything else wiped. Split's first key belongs
+  // to what the initiator sends, and the initiator is whoever `Options::initiator` says: in XXfallback it is the
+  // side that answered the IK message.
   NoiseResult finish();
 
  private:

@@ -45,6 +45,34 @@ bool is_canonical_address(int family, std::string_view text) {
          ::inet_ntop(family, address.data(), printed, sizeof printed) != nullptr && text == printed;
 }
 
+struct JidText {
+  JidView jid;
+  std::string_view fault;  // empty: none
+};
+
+JidText parse(std::string_view text) {
+  if (text.size() > jid_text_size_max) return {{}, "it is too long"};
+  const std::size_t at = text.find('@');
+  if (at == text.npos) return {{}, "it has no '@'"};
+  const std::size_t slash = text.find('/', at);
+  JidView jid{text.substr(0, at),
+              text.substr(at + 1, slash == text.npos ? text.npos : slash - at - 1)};
+  if (!is_valid_user(jid.user)) {
+    return {{}, "the user part must be 1 to 64 characters of a-z 0-9 . _ - +"};
+  }
+  if (!is_valid_domain(jid.domain)) {
+    return {{}, "the domain must be a lower-case host name or an address"};
+  }
+  if (slash == text.npos) return {jid, {}};
+  const std::string_view device = text.substr(slash + 1);
+  const char* end = device.data() + device.size();
+  const auto [stop, error] = std::from_chars(device.data(), end, jid.device);
+  if (error != std::errc{} || stop != end || device.front() == '0') {
+    return {{}, "the device must be a number from 1 to 65535"};
+  }
+  return {jid, {}};
+}
+
 std::string_view read_user(ByteReader& in, std::uint8_t head, JidScratch& scratch) {
   const std::size_t size = (head & user_size_mask) + 1u;
   std::string_view user;
@@ -84,32 +112,15 @@ bool is_valid_domain(std::string_view domain) {
 }
 
 Result<Jid> parse_jid(std::string_view text) {
-  const auto refuse = [&](std::string_view why) {
-    return fail(
-        ErrorCode::invalid,
-        "not an address of the form user@domain or user@domain/device: " + std::string(why));
-  };
-  if (text.size() > jid_text_size_max) return refuse("it is too long");
-  const std::size_t at = text.find('@');
-  if (at == text.npos) return refuse("it has no '@'");
-  const std::size_t slash = text.find('/', at);
-  Jid jid;
-  jid.user = text.substr(0, at);
-  jid.domain = text.substr(at + 1, slash == text.npos ? text.npos : slash - at - 1);
-  if (!is_valid_user(jid.user)) {
-    return refuse("the user part must be 1 to 64 characters of a-z 0-9 . _ - +");
-  }
-  if (!is_valid_domain(jid.domain)) {
-    return refuse("the domain must be a lower-case host name or an address");
-  }
-  if (slash == text.npos) return jid;
-  const std::string_view device = text.substr(slash + 1);
-  const auto [end, error] =
-      std::from_chars(device.data(), device.data() + device.size(), jid.device);
-  if (error != std::errc{} || end != device.data() + device.size() || device.front() == '0') {
-    return refuse("the device must be a number from 1 to 65535");
-  }
-  return jid;
+  const JidText parsed = parse(text);
+  if (parsed.fault.empty()) return Jid(parsed.jid);
+  return fail(ErrorCode::invalid, "not an address of the form user@domain or user@domain/device: " +
+                                      std::string(parsed.fault));
+}
+
+std::optional<JidView> split_jid(std::string_view text) {
+  const JidText parsed = parse(text);
+  return parsed.fault.empty() ? std::optional(parsed.jid) : std::nullopt;
 }
 
 std::string to_text(const JidView& jid) {

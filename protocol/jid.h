@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -42,12 +43,15 @@ bool is_valid_domain(std::string_view domain);
 
 // Upper case is an error, not folded: two spellings of one address would be two table entries.
 Result<Jid> parse_jid(std::string_view text);
+// The same as a view, for where no sentence is needed; allocates nothing.
+std::optional<JidView> split_jid(std::string_view text);
 
 // "user@domain" or "user@domain/device".
 std::string to_text(const JidView& jid);
 
-// Encoded JID. `own_domain` costs one byte; it is the domain of the server on this connection, agreed
-// at login, and both sides must use the same. Reading yields views into the input, or for the own
+// Encoded JID: `head (1: digits packed, other domain, user size less one) · user · [size (1) · domain] ·
+// device varint`. A user of digits only is always packed, the own domain never written out. `own_domain` costs one byte; it is the domain of the server on this connection, agreed
+// at login, and both sides must use the same; empty means that none is agreed yet. Reading yields views into the input, or for the own
 // domain and for packed digits into `scratch`.
 struct JidScratch {
   char user[jid_user_size_max];

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/stanza.h"
+
+#include "protocol/node.h"
 #include "protocol/stanza_layout.h"
 #include "protocol/text.h"
 
@@ -123,6 +125,10 @@ Parsed<Iq> read_iq(Bytes content, Context context, JidScratch& scratch) {
   iq.id = read_present_varint(in);
   if ((flags & iq_has_peer) != 0) iq.peer = read_jid(in, context.own_domain, scratch);
   iq.node = in.take_rest();
+  if (!iq.node.empty()) {
+    const Parsed<void> node = check_node(iq.node, context);
+    if (!node) return std::unexpected(node.error());
+  }
   return finish(in, iq);
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "protocol/stanza.h"
+
 #include <array>
 
-#include "protocol/stanza.h"
+#include "protocol/node.h"
 #include "protocol/stanza_layout.h"
 #include "protocol/text.h"
 
@@ -119,6 +121,7 @@ bool write(ByteWriter& out, const Presence& presence, Context context) {
 bool write(ByteWriter& out, const Iq& iq, Context context) {
   Head head;
   head.require(iq.type <= IqType::error && iq.id != 0);
+  head.require(iq.node.empty() || check_node(iq.node, context));
   const bool has_peer = !iq.peer.empty();
   head->u8(
       static_cast<std::uint8_t>(static_cast<std::uint8_t>(iq.type) | (has_peer ? iq_has_peer : 0)));

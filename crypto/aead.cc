@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "crypto/aead.h"
+
+#include <limits>
+
+#include "base/result.h"
+#include "crypto/cipher.h"
+
+namespace godwit::crypto {
+namespace {
+
+// Noise, section 5.1: this value of n is never used for a message.
+constexpr std::uint64_t counter_reserved = std::numeric_limits<std::uint64_t>::max();
+
+// Whether a frame of this size is worth an expanded key: libcrypto takes the long ones and expands on its own.
+bool is_cacheable(const TransportKey& key, Bytes in) {
+  return key.kind == AeadKind::aes_256_gcm && in.size() < aes_gcm_libcrypto_from &&
+         cpu_has_aes_gcm();
+}
+
+}  // namespace
+
+bool seal(TransportKey& key, Bytes associated, Bytes plain, MutableBytes out) {
+  if (key.counter == counter_reserved) return false;
+  const AeadNonce nonce = noise_nonce(key.kind, key.counter);
+  cipher_seal(key.kind, {key.key, nonce, associated, plain, out});
+  ++key.counter;
+  return true;
+}
+
+bool open(TransportKey& key, Bytes associated, Bytes sealed, MutableBytes out) {
+  if (key.counter == counter_reserved) return false;
+  const AeadNonce nonce = noise_nonce(key.kind, key.counter);
+  if (!cipher_open(key.kind, {key.key, nonce, associated, sealed, out})) return false;
+  ++key.counter;
+  return true;
+}
+
+bool seal(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes associated,
+          Bytes plain, MutableBytes out) {
+  if (!is_cacheable(key, plain)) return seal(key, associated, plain, out);
+  if (key.counter == counter_reserved) return false;
+  GODWIT_CHECK(out.size() >= plain.size() + aead_tag_size);
+  const AeadNonce nonce = noise_nonce(key.kind, key.counter);
+  const auto& state = cache.expand(connection, AeadCache::Direction::send, key.key);
+  GODWIT_CHECK(crypto_aead_aes256gcm_encrypt_afternm(
+                   out.data(), nullptr, plain.data(), plain.size(), associated.data(),
+                   associated.size(), nullptr, nonce.data(), &state) == 0);
+  ++key.counter;
+  return true;
+}
+
+bool open(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes associated,
+          Bytes sealed, MutableBytes out) {
+  if (!is_cacheable(key, sealed)) return open(key, associated, sealed, out);
+  if (key.counter == counter_reserved || sealed.size() < aead_tag_size) return false;
+  GODWIT_CHECK(out.size() >= sealed.size() - aead_tag_size);
+  const AeadNonce nonce = noise_nonce(key.kind, key.counter);
+  const auto& state = cache.expand(connection, AeadCache::Direction::receive, key.key);
+  if (crypto_aead_aes256gcm_decrypt_afternm(out.data(), nullptr, nullptr, sealed.data(),
+                                            sealed.size(), associated.data(), associated.size(),
+                                            nonce.data(), &state) != 0) {
+    return false;
+  }
+  ++key.counter;
+  return true;
+}
+
+}  // namespace godwit::crypto

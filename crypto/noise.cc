@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "crypto/noise.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "crypto/cipher.h"
+
+namespace godwit::crypto {
+
+namespace {
+
+enum class Token : std::uint8_t { e, s, ee, es, se, ss };
+
+// The messages of a pattern, first to last, in the specification's own words (sections 7.5 and 10.2). In XXfallback
+// Alice's e came before, so the first message here is Bob's.
+struct PatternInfo {
+  const char* name;
+  std::array<std::span<const Token>, 3> messages;
+  std::size_t message_count;
+};
+
+constexpr Token xx_1[] = {Token::e};
+constexpr Token xx_2[] = {Token::e, Token::ee, Token::s, Token::es};
+constexpr Token xx_3[] = {Token::s, Token::se};
+constexpr Token ik_1[] = {Token::e, Token::es, Token::s, Token::ss};
+constexpr Token ik_2[] = {Token::e, Token::ee, Token::se};
+
+constexpr PatternInfo xx_info{"XX", {xx_1, xx_2, xx_3}, 3};
+constexpr PatternInfo ik_info{"IK", {ik_1, ik_2, {}}, 2};
+constexpr PatternInfo xx_fallback_info{"XXfallback", {xx_2, xx_3, {}}, 2};
+
+const PatternInfo& info(NoisePattern pattern) {
+  switch (pattern) {
+    case NoisePattern::ik:
+      return ik_info;
+    case NoisePattern::xx_fallback:
+      return xx_fallback_info;
+    default:
+      return xx_info;
+  }
+}
+
+}  // namespace
+
+std::optional<NoiseSuite> suite_from_byte(std::uint8_t low_nibble) {
+  switch (low_nibble) {
+    case 1:
+      return NoiseSuite{AeadKind::aes_256_gcm, NoiseHash::sha256};
+    case 2:
+      return NoiseSuite{AeadKind::chacha20_poly1305, NoiseHash::blake2b};
+    case 3:
+      return NoiseSuite{AeadKind::chacha20_poly1305, NoiseHash::sha256};
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<std::uint8_t> byte_from_suite(NoiseSuite suite) {
+  for (std::uint8_t byte = 1; byte <= 3; ++byte) {
+    if (suite_from_byte(byte) == suite) return byte;
+  }
+  return std::nullopt;
+}
+
+std::string_view suite_name(NoiseSuite suite) {
+  const bool aes = suite.aead == AeadKind::aes_256_gcm;
+  if (suite.hash == NoiseHash::sha256) return aes ? "25519_AESGCM_SHA256" : "25519_ChaChaPoly_SHA256";
+  return aes ? "25519_AESGCM_BLAKE2b" : "25519_ChaChaPoly_BLAKE2b";
+}
+
+std::string protocol_name(NoisePattern pattern, NoiseSuite suite) {
+  return std::string("Noise_") + info(pattern).name + "_" + std::string(suite_name(suite));
+}
+
+// CipherState and SymmetricState (sections 5.1, 5.2) and the handshake's keys (5.3).
+struct NoiseHandshake::State {
+  NoisePattern pattern{};
+  NoiseSuite suite{};
+  bool initiator = false;
+  bool alice = false;  // whose place in the pattern this side has
+  bool failed = false;
+  std::size_t message = 0;  // the next one
+
+  Digest h;
+  Digest ck;
+  Secret<32> k;
+  std::uint64_t n = 0;
+  bool has_key = false;
+
+  KeyPair s;
+  KeyPair e;
+  bool has_e = false;
+  std::optional<PublicKey> rs;
+  std::optional<PublicKey> re;
+
+  std::size_t hash_length() const { return hash_size(suite.hash); }
+  Bytes h_bytes() const { return Bytes(h.bytes()).first(hash_length()); }
+
+  void mix_hash(Bytes data) { h = hash(suite.hash, {h_bytes(), data}); }
+  void mix_key(Bytes input) {
+    HkdfOutputs outputs = hkdf(suite.hash, ck, input);
+    ck = std::move(outputs.first);
+    std::copy_n(outputs.second.data(), k.size, k.data());
+    n = 0;
+    has_key = true;
+  }
+
+  std::size_t overhead() const { return has_key ? aead_tag_size : 0; }
+  void encrypt_and_hash(Bytes plain, MutableBytes out) {
+    if (has_key) {
+      const AeadNonce nonce = noise_nonce(suite.aead, n++);
+      cipher_seal(suite.aead, {k, nonce, h_bytes(), plain, out});
+    } else {
+      std::copy(plain.begin(), plain.end(), out.begin());
+    }
+    mix_hash(out);
+  }
+  bool decrypt_and_hash(Bytes sealed, MutableBytes out) {
+    if (has_key) {
+      const AeadNonce nonce = noise_nonce(suite.aead, n);
+      if (!cipher_open(suite.aead, {k, nonce, h_bytes(), sealed, out})) return false;
+      ++n;
+    } else {
+      std::copy(sealed.begin(), sealed.end(), out.begin());
+    }
+    mix_hash(sealed);
+    return true;
+  }
+
+  bool mix_dh(const KeyPair& local, const std::optional<PublicKey>& remote) {
+    Secret<32> shared;
+    if (!remote || !diffie_hellman(shared, local.private_key, *remote)) return false;
+    mix_key(shared.bytes());
+    return true;
+  }
+  // ee, es, se, ss of section 5.3: the first letter is Alice's key, the second Bob's.
+  bool mix_token(Token token) {
+    switch (token) {
+      case Token::ee:
+        return mix_dh(e, re);
+      case Token::es:
+        return alice ? mix_dh(e, rs) : mix_dh(s, re);
+      case Token::se:
+        return alice ? mix_dh(s, re) : mix_dh(e, rs);
+      default:
+        return mix_dh(s, rs);
+    }
+  }
+
+  bool my_turn() const { return !finished() && !failed && (message % 2 == 0) == initiator; }
+  bool finished() const { return message == info(pattern).message_count; }
+  void fail() {
+    const std::optional<PublicKey> remote_e = re;
+    const NoisePattern was = pattern;
+    *this = State{};
+    pattern = was;
+    failed = true;
+    re = remote_e;
+  }
+
+  bool write_tokens(MutableBytes out, std::size_t& size, RandomSource& random);
+  bool read_tokens(Bytes in, std::size_t& size);
+};
+
+NoiseHandshake::NoiseHandshake(std::unique_ptr<State> state) : state_(std::move(state)) {}
+NoiseHandshake::NoiseHandshake(NoiseHandshake&&) noexcept = default;
+NoiseHandshake& NoiseHandshake::operator=(NoiseHandshake&&) noexcept = default;
+NoiseHandshake::~NoiseHandshake() = default;
+
+Result<NoiseHandshake> NoiseHandshake::start(const Options& options) {
+  const bool fallback = options.pattern == NoisePattern::xx_fallback;
+  const bool alice = options.initiator != fallback;
+  if (options.local_static == nullptr) {
+    return godwit::fail(ErrorCode::invalid, "a handshake needs the local static key");
+  }
+  if (options.pattern == NoisePattern::ik && options.initiator && !options.remote_static) {
+    return godwit::fail(ErrorCode::invalid, "IK needs the responder's static key");
+  }
+  if (fallback && (alice ? options.local_ephemeral == nullptr : !options.remote_ephemeral)) {
+    return godwit::fail(ErrorCode::invalid, "XXfallback needs the ephemeral key that was sent before");
+  }
+  auto state = std::make_unique<State>();
+  state->pattern = options.pattern;
+  state->suite = options.suite;
+  state->initiator = options.initiator;
+  state->alice = alice;
+  state->s = options.local_static->copy();
+  if (options.local_ephemeral != nullptr) {
+    state->e = options.local_ephemeral->copy();
+    state->has_e = true;
+  }
+
+  // Section 5.2, InitializeSymmetric: a name that fits is padded, a longer one hashed.
+  const std::string name = protocol_name(options.pattern, options.suite);
+  if (name.size() <= state->hash_length()) {
+    std::copy(name.begin(), name.end(), state->h.data());
+  } else {
+    state->h = hash(options.suite.hash, {as_bytes(name)});
+  }
+  state->ck = state->h.copy();
+  state->mix_hash(options.prologue);
+  if (options.pattern == NoisePattern::ik) {  // <- s
+    if (options.initiator) state->rs = options.remote_static;
+    state->mix_hash(options.initiator ? *state->rs : state->s.public_key);
+  }
+  if (fallback) {  // -> e
+    if (!alice) state->re = options.remote_ephemeral;
+    state->mix_hash(alice ? state->e.public_key : *state->re);
+  }
+  return NoiseHandshake(std::move(state));
+}
+
+bool NoiseHandshake::my_turn() const { return state_->my_turn(); }
+bool NoiseHandshake::finished() const { return state_->finished() && !state_->failed; }
+
+bool NoiseHandshake::State::write_tokens(MutableBytes out, std::size_t& size,
+                                         RandomSource& random) {
+  for (const Token token : info(pattern).messages[message]) {
+    if (token == Token::e) {
+      if (!has_e) e = KeyPair::generate(random);
+      has_e = true;
+      if (out.size() - size < e.public_key.size()) return false;
+      std::ranges::copy(e.public_key, out.begin() + static_cast<std::ptrdiff_t>(size));
+      mix_hash(e.public_key);
+      size += e.public_key.size();
+    } else if (token == Token::s) {
+      const std::size_t sealed = s.public_key.size() + overhead();
+      if (out.size() - size < sealed) return false;
+      encrypt_and_hash(s.public_key, out.subspan(size, sealed));
+      size += sealed;
+    } else if (!mix_token(token)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<std::size_t> NoiseHandshake::write_message(Bytes payload, MutableBytes out,
+                                                  RandomSource& random) {
+  State& state = *state_;
+  if (!state.my_turn()) {
+    return godwit::fail(ErrorCode::invalid, "it is not this side's turn in the handshake");
+  }
+  out = out.first(std::min(out.size(), noise_message_size_max));
+  std::size_t size = 0;
+  if (!state.write_tokens(out, size, random) ||
+      out.size() - size < payload.size() + state.overhead()) {
+    state.fail();
+    return godwit::fail(ErrorCode::limit,
+                        "a handshake message does not fit, or the peer's key is not a valid point");
+  }
+  const std::size_t sealed = payload.size() + state.overhead();
+  state.encrypt_and_hash(payload, out.subspan(size, sealed));
+  ++state.message;
+  return size + sealed;
+}
+
+bool NoiseHandshake::State::read_tokens(Bytes in, std::size_t& size) {
+  for (const Token token : info(pattern).messages[message]) {
+    if (token == Token::e) {
+      if (in.size() - size < PublicKey{}.size()) return false;
+      re.emplace();
+      std::ranges::copy(in.subspan(size, re->size()), re->begin());
+      mix_hash(*re);
+      size += re->size();
+    } else if (token == Token::s) {
+      const std::size_t sealed = PublicKey{}.size() + overhead();
+      if (in.size() - size < sealed) return false;
+      PublicKey key;
+      if (!decrypt_and_hash(in.subspan(size, sealed), key)) return false;
+      rs = key;
+      size += sealed;
+    } else if (!mix_token(token)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<std::size_t> NoiseHandshake::read_message(Bytes message, MutableBytes payload_out) {
+  State& state = *state_;
+  if (state.failed || state.finished() || state.my_turn()) {
+    return godwit::fail(ErrorCode::invalid, "it is not the peer's turn in the handshake");
+  }
+  std::size_t size = 0;
+  const bool fits = message.size() <= noise_message_size_max;
+  if (!fits || !state.read_tokens(message, size) || message.size() - size < state.overhead()) {
+    state.fail();
+    return godwit::fail(ErrorCode::malformed, "the handshake message is malformed or not for this key");
+  }
+  const Bytes sealed = message.subspan(size);
+  const std::size_t payload_size = sealed.size() - state.overhead();
+  if (payload_size > payload_out.size()) {
+    state.fail();
+    return godwit::fail(ErrorCode::limit, "the handshake payload is larger than its buffer");
+  }
+  if (!state.decrypt_and_hash(sealed, payload_out.first(payload_size))) {
+    state.fail();
+    return godwit::fail(ErrorCode::malformed, "the handshake message does not open");
+  }
+  ++state.message;
+  return payload_size;
+}
+
+std::optional<PublicKey> NoiseHandshake::remote_static() const { return state_->rs; }
+std::optional<PublicKey> NoiseHandshake::remote_ephemeral() const { return state_->re; }
+const KeyPair& NoiseHandshake::local_ephemeral() const { return state_->e; }
+
+NoiseResult NoiseHandshake::finish() {
+  State& state = *state_;
+  GODWIT_CHECK(finished());
+  const HkdfOutputs keys = hkdf(state.suite.hash, state.ck, {});
+  NoiseResult result;
+  TransportKey& first = state.initiator ? result.send : result.receive;
+  TransportKey& second = state.initiator ? result.receive : result.send;
+  std::copy_n(keys.first.data(), first.key.size, first.key.data());
+  std::copy_n(keys.second.data(), second.key.size, second.key.data());
+  first.kind = second.kind = state.suite.aead;
+  result.handshake_hash_size = state.hash_length();
+  std::ranges::copy(state.h_bytes(), result.handshake_hash.begin());
+  result.remote_static = *state.rs;
+  state.fail();
+  return result;
+}
+
+}  // namespace godwit::crypto
