@@ -137,6 +137,9 @@ class MessageStore {
 
   // Erases at most `limit` messages that have expired; returns how many it erased.
   virtual Result<std::uint64_t> expire(std::uint32_t now_s, std::uint32_t limit) = 0;
+
+  // In quiet moments: gives space back and leaves nothing of what was erased in files beside the store's own.
+  virtual Result<void> maintain() = 0;
 };
 
 }  // namespace godwit::queues

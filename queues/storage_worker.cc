@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "queues/storage_worker.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace godwit::queues {
+
+namespace {
+
+std::uint32_t seconds_of(WallTime at) {
+  return static_cast<std::uint32_t>(
+      std::chrono::floor<std::chrono::seconds>(at).time_since_epoch().count());
+}
+
+Bytes bytes_of(const BufferBlock* block) {
+  auto* writable = const_cast<BufferBlock*>(block);
+  return {writable->data(), writable->size};
+}
+
+}  // namespace
+
+StorageWorker::StorageWorker(Options options)
+    : options_(std::move(options)), pool_(options_.buffer_pool_bytes) {}
+
+StorageWorker::~StorageWorker() {
+  for (File& file : files_) {
+    for (Item& item : file.waiting) Buffer::adopt(item.request.buffer);
+  }
+}
+
+bool StorageWorker::idle() const {
+  return std::ranges::all_of(options_.homes, [](const Link& link) {
+    return link.requests->consumer_empty() && link.replies->waiting() == 0;
+  });
+}
+
+std::size_t StorageWorker::do_work(Now now) {
+  constexpr std::size_t budget = 4096;
+  std::size_t taken = 0;
+  for (std::size_t home = 0; home < options_.homes.size(); ++home) {
+    const Link& link = options_.homes[home];
+    link.replies->flush();
+    if (link.replies->pressed()) continue;
+    taken += link.requests->drain(budget, [&](const StoreRequest& request) {
+      files_[request.file].waiting.push_back({request, home});
+    });
+  }
+  for (unsigned number = 0; number < files_.size(); ++number) {
+    if (!files_[number].waiting.empty()) work_file(number, now);
+  }
+  if (taken == 0) quiet_work(now);
+  for (const Link& link : options_.homes) link.replies->flush();
+  return taken;
+}
+
+MessageStore* StorageWorker::store_of(unsigned number, Now now) {
+  File& file = files_[number];
+  if (file.store) return file.store.get();
+  if (now.instant < file.retry_at) return nullptr;
+  auto opened = options_.open(number);
+  if (!opened) {
+    file.retry_at = now.instant + std::chrono::seconds(1);
+    note_error(number, opened.error());
+    return nullptr;
+  }
+  file.store = std::move(*opened);
+  return file.store.get();
+}
+
+// In order: puts and erases gather, and anything that must see them commits them first.
+void StorageWorker::work_file(unsigned number, Now now) {
+  std::vector<Item> items = std::move(files_[number].waiting);
+  files_[number].waiting.clear();
+  std::vector<Item> batch;
+  for (Item& item : items) {
+    switch (item.request.kind) {
+      case StoreRequestKind::put:
+        batch.push_back(item);
+        break;
+      case StoreRequestKind::purge:
+        item.request.sequence = UINT64_MAX;
+        [[fallthrough]];
+      case StoreRequestKind::erase:
+        cancel(batch, item.request);
+        batch.push_back(item);
+        break;
+      case StoreRequestKind::load:
+        commit(number, batch, now);
+        load(number, item, now);
+        break;
+      case StoreRequestKind::summarize:
+        commit(number, batch, now);
+        summarize(number, item, now);
+        break;
+      case StoreRequestKind::resume:
+        commit(number, batch, now);
+        files_[number].refusing = false;
+        break;
+    }
+  }
+  commit(number, batch, now);
+}
+
+void StorageWorker::cancel(std::vector<Item>& batch, const StoreRequest& erase) {
+  // Backwards and not far: acknowledgements follow their messages closely.
+  constexpr std::size_t reach = 4096;
+  const std::size_t first = batch.size() > reach ? batch.size() - reach : 0;
+  for (std::size_t i = batch.size(); i-- > first;) {
+    Item& item = batch[i];
+    const bool covered = item.request.kind == StoreRequestKind::put && !item.cancelled &&
+                         item.request.account_id == erase.account_id &&
+                         (erase.device == 0 || item.request.device == erase.device) &&
+                         item.request.sequence <= erase.sequence;
+    if (!covered) continue;
+    item.cancelled = true;
+    options_.counters.add(StorageMetric::messages_cancelled);
+  }
+}
+
+void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
+  if (batch.empty()) return;
+  File& file = files_[number];
+  operations_.clear();
+  std::size_t puts = 0;
+  for (const Item& item : batch) {
+    const StoreRequest& request = item.request;
+    if (request.kind == StoreRequestKind::put) {
+      if (item.cancelled || file.refusing) continue;
+      ++puts;
+      operations_.push_back({.kind = MessageStore::Operation::Kind::put,
+                             .put = {.account_id = request.account_id,
+                                     .device = request.device,
+                                     .sequence = request.sequence,
+                                     .accepted_s = request.accepted_s,
+                                     .expires_s = request.expires_s,
+                                     .bytes = bytes_of(request.buffer)}});
+    } else {
+      options_.counters.add(StorageMetric::erase_requests);
+      operations_.push_back({.kind = MessageStore::Operation::Kind::erase,
+                             .erase = {.account_id = request.account_id,
+                                       .device = request.device,
+                                       .upto_sequence = request.sequence}});
+    }
+  }
+  static const Error unavailable{ErrorCode::unavailable, "the store file cannot be opened"};
+  Error error;
+  const Error* failed = nullptr;
+  if (!operations_.empty()) {
+    MessageStore* store = store_of(number, now);
+    const Instant before = monotonic_now();
+    auto done = store != nullptr ? store->apply(operations_) : std::unexpected(unavailable);
+    options_.counters.set(StorageMetric::commit_microseconds_last,
+                          static_cast<std::uint64_t>((monotonic_now() - before) /
+                                                     std::chrono::microseconds(1)));
+    if (!done) {
+      error = done.error();
+      failed = &error;
+      if (store != nullptr) note_error(number, error);
+      // Reopened for the next try: a damaged or replaced file shows itself then.
+      if (error.code != ErrorCode::full) file.store.reset();
+      options_.counters.add(StorageMetric::commit_failures);
+    } else {
+      options_.counters.add(StorageMetric::commits);
+      options_.counters.add(StorageMetric::messages_stored, puts);
+      options_.counters.set(StorageMetric::batch_messages_last, puts);
+      options_.counters.set(StorageMetric::failing, 0);
+      last_error_.clear();
+      file.unclean = true;
+      file.written_at = now.instant;
+    }
+  }
+  answer_puts(number, batch, failed);
+  if (failed != nullptr && puts > 0) file.refusing = true;
+  batch.clear();
+}
+
+void StorageWorker::answer_puts(unsigned number, std::vector<Item>& batch, const Error* error) {
+  const bool refusing = files_[number].refusing;
+  for (Item& item : batch) {
+    if (item.request.kind != StoreRequestKind::put) continue;
+    Buffer::adopt(std::exchange(item.request.buffer, nullptr));
+    StoreReply answer{.kind = StoreReplyKind::committed,
+                      .mailbox = item.request.mailbox,
+                      .sequence = item.request.sequence,
+                      .file = number};
+    if (!item.cancelled && (refusing || error != nullptr)) {
+      answer.kind = StoreReplyKind::failed;
+      answer.error = error != nullptr ? error->code : ErrorCode::unavailable;
+    }
+    reply(item.home, answer);
+  }
+}
+
+void StorageWorker::load(unsigned number, const Item& item, Now now) {
+  const StoreRequest& request = item.request;
+  MessageStore* store = store_of(number, now);
+  Result<std::uint64_t> next = fail(ErrorCode::unavailable, "the store file cannot be opened");
+  if (store != nullptr) {
+    next = store->load({.account_id = request.account_id,
+                        .device = request.device,
+                        .after_sequence = request.sequence,
+                        .limit = request.limit,
+                        .limit_bytes = request.limit_bytes,
+                        .now_s = seconds_of(now.wall)},
+                       [&](const MessageStore::Stored& stored) {
+                         Buffer buffer = pool_.copy(stored.bytes);
+                         if (!buffer) return false;
+                         options_.counters.add(StorageMetric::messages_loaded);
+                         reply(item.home, {.kind = StoreReplyKind::loaded,
+                                           .accepted_s = stored.accepted_s,
+                                           .mailbox = request.mailbox,
+                                           .sequence = stored.sequence,
+                                           .buffer = buffer.release()});
+                         return true;
+                       });
+    if (!next) note_error(number, next.error());
+  }
+  StoreReply end{.kind = StoreReplyKind::load_end, .mailbox = request.mailbox};
+  if (next) {
+    end.sequence = *next;
+  } else {
+    end.kind = StoreReplyKind::load_failed;
+    end.error = next.error().code;
+  }
+  reply(item.home, end);
+}
+
+void StorageWorker::summarize(unsigned number, const Item& item, Now now) {
+  const StoreRequest& request = item.request;
+  MessageStore* store = store_of(number, now);
+  Result<std::vector<MessageStore::Summary>> summaries =
+      fail(ErrorCode::unavailable, "the store file cannot be opened");
+  if (store != nullptr) {
+    summaries = store->summarize(request.account_id);
+    if (!summaries) note_error(number, summaries.error());
+  }
+  if (!summaries) {
+    return reply(item.home, {.kind = StoreReplyKind::summary_failed,
+                             .error = summaries.error().code,
+                             .mailbox = request.mailbox});
+  }
+  for (const MessageStore::Summary& summary : *summaries) {
+    reply(item.home, {.kind = StoreReplyKind::summary,
+                      .device = summary.device,
+                      .mailbox = request.mailbox,
+                      .sequence = summary.lowest,
+                      .high = summary.highest,
+                      .count = summary.count,
+                      .bytes = summary.bytes});
+  }
+  reply(item.home, {.kind = StoreReplyKind::summary_end, .mailbox = request.mailbox});
+}
+
+void StorageWorker::note_error(unsigned number, const Error& error) {
+  last_error_ = error.message;
+  options_.counters.set(StorageMetric::failing, 1);
+  if (options_.on_error) options_.on_error(number, error);
+}
+
+// Answers never wait for a home: what a home may have outstanding fits its ring and the wait behind it.
+void StorageWorker::reply(std::size_t home, const StoreReply& answer) {
+  GODWIT_CHECK(options_.homes[home].replies->try_post(answer));
+}
+
+void StorageWorker::quiet_work(Now now) {
+  constexpr std::uint32_t expire_limit = 1000;
+  for (File& file : files_) {
+    if (!file.store) continue;
+    if (now.instant >= file.expire_at) {
+      const auto expired = file.store->expire(seconds_of(now.wall), expire_limit);
+      if (expired) options_.counters.add(StorageMetric::messages_expired, *expired);
+      const bool more = expired && *expired == expire_limit;
+      file.expire_at = now.instant + (more ? Duration::zero() : Duration(std::chrono::minutes(1)));
+      if (expired && *expired > 0) file.unclean = true;
+    }
+    if (file.unclean && now.instant - file.written_at >= std::chrono::seconds(1)) {
+      file.unclean = !file.store->maintain().has_value();
+    }
+  }
+}
+
+}  // namespace godwit::queues

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "queues/counters.h"
+#include "queues/outbox.h"
+#include "queues/store.h"
+
+namespace godwit::queues {
+
+// What a storage thread does, without the thread: takes requests from homes, commits what has gathered as one group per
+// file, answers. A batch is whatever came in while the last one was being committed.
+//
+// Order: requests of one home to one file take effect in the order posted; a load sees every put before it. A put and
+// an erase that covers it in one batch cancel each other.
+// Failure: a failed group fails each of its puts, and every later put to that file until its home posts resume
+// (see StoreRequestKind::resume). A file that cannot be opened is tried again at most once a second; the others go on.
+//
+// Thread safety: one thread.
+class StorageWorker {
+ public:
+  struct Link {
+    SpscRing<StoreRequest>* requests = nullptr;
+    Outbox<StoreReply>* replies = nullptr;
+  };
+  struct Options {
+    std::vector<Link> homes;
+    std::function<Result<std::unique_ptr<MessageStore>>(unsigned file)> open;
+    StorageCounters& counters;
+    std::size_t buffer_pool_bytes = std::size_t{256} << 20;  // for what is loaded
+    std::function<void(unsigned file, const Error&)> on_error;  // for the log; may be empty
+  };
+
+  explicit StorageWorker(Options options);
+  ~StorageWorker();
+
+  // One round; returns how many requests it took. Blocks while the disk does.
+  std::size_t do_work(Now now);
+  // Nothing is waiting in a ring or for one.
+  bool idle() const;
+  // Last error of any file, empty when the last commit of every file worked.
+  const std::string& last_error() const { return last_error_; }
+
+ private:
+  struct Item {
+    StoreRequest request{};
+    std::size_t home = 0;
+    bool cancelled = false;
+  };
+  struct File {
+    std::unique_ptr<MessageStore> store;
+    std::vector<Item> waiting;
+    Instant retry_at{};
+    Instant expire_at{};
+    Instant written_at{};
+    bool refusing = false;  // until its home posts resume
+    bool unclean = false;   // written since the last maintain()
+  };
+
+  MessageStore* store_of(unsigned number, Now now);
+  void work_file(unsigned number, Now now);
+  void commit(unsigned number, std::vector<Item>& batch, Now now);
+  void cancel(std::vector<Item>& batch, const StoreRequest& erase);
+  void answer_puts(unsigned number, std::vector<Item>& batch, const Error* error);
+  void load(unsigned number, const Item& item, Now now);
+  void summarize(unsigned number, const Item& item, Now now);
+  void note_error(unsigned number, const Error& error);
+  void reply(std::size_t home, const StoreReply& reply);
+  void quiet_work(Now now);
+
+  Options options_;
+  BufferPool pool_;
+  std::array<File, store_file_count> files_;
+  std::vector<MessageStore::Operation> operations_;
+  std::string last_error_;
+};
+
+}  // namespace godwit::queues
