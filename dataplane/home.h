@@ -59,6 +59,8 @@ class Home {
   std::size_t expire(Now now);
   Instant next_deadline() const { return wheel_.next_deadline(); }
   void publish_gauges();
+  // Nothing accepted here is only in memory.
+  bool quiet() const { return unsafe_ == 0; }
 
  private:
   struct Device {

@@ -111,6 +111,10 @@ void Home::on_account_missing(Command command, Now) {
   command.take_buffer();
   const std::uint32_t index = account_by_token(command.id);
   if (index == 0 || accounts_[index].load != Load::record) return;
+  if (command.detail != 0) {  // control could not look
+    return fail_loading(index, static_cast<Condition>(command.detail),
+                        StreamCondition::internal_server_error);
+  }
   fail_loading(index, Condition::item_not_found, StreamCondition::not_authorized);
 }
 

@@ -29,6 +29,7 @@ class Shard {
     const NodeIdentity& identity;
     const crypto::HashKey& hash_key;
     Io& io;
+    queues::BufferPool& pool;  // outlives every shard: homes hold each other's buffers
     queues::Mesh& mesh;
     std::vector<queues::Parker*> parkers;  // one a participant of the mesh
     std::vector<queues::SpscRing<queues::StoreReply>*> store_replies;  // one a storage thread
@@ -41,12 +42,11 @@ class Shard {
 
   explicit Shard(const Options& options)
       : options_(options),
-        pool_(options.settings.buffer_pool_bytes),
         port_(options.mesh, options.index, options.parkers),
         home_({.shard = options.index,
                .control = options.shards,
                .settings = options.settings,
-               .pool = pool_,
+               .pool = options.pool,
                .port = port_,
                .storage = options.store_requests,
                .counters = options.counters,
@@ -59,7 +59,7 @@ class Shard {
                 .identity = options.identity,
                 .hash_key = options.hash_key,
                 .io = options.io,
-                .pool = pool_,
+                .pool = options.pool,
                 .port = port_,
                 .counters = options.counters,
                 .random = options.random}) {}
@@ -94,7 +94,9 @@ class Shard {
     return std::ranges::all_of(options_.store_replies, [](auto* ring) { return ring->consumer_empty(); }) &&
            std::ranges::all_of(options_.store_requests, [](auto* box) { return box->waiting() == 0; });
   }
-  bool drained() const { return front_.drained(); }
+  // Sends every client away, to come back within `spread`, and takes no new one. Done when drained().
+  void drain(Duration spread) { front_.drain(spread); }
+  bool drained() const { return front_.drained() && home_.quiet(); }
 
  private:
   void dispatch(const queues::Command& command, Now now) {
@@ -138,11 +140,10 @@ class Shard {
     front_.publish_gauges();
     home_.publish_gauges();
     options_.counters.set(queues::ShardMetric::ring_full, port_.full_count());
-    options_.counters.set(queues::ShardMetric::buffer_pool_bytes, pool_.in_use());
+    options_.counters.set(queues::ShardMetric::buffer_pool_bytes, options_.pool.in_use());
   }
 
   const Options options_;
-  queues::BufferPool pool_;
   queues::CommandPort port_;
   Home home_;
   Front<Io> front_;

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/gateway.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "control/metrics_page.h"
+
+namespace godwit::apps {
+
+using queues::Command;
+using queues::Outbox;
+using queues::SpscRing;
+using queues::StoreReply;
+using queues::StoreRequest;
+
+namespace {
+
+// A home lets every mailbox post what it must; what does not fit the ring waits, up to this.
+constexpr std::size_t mesh_ring_capacity = 4096;
+constexpr std::size_t store_ring_capacity = 8192;
+constexpr std::size_t store_requests_waiting_max = std::size_t{1} << 18;
+// Every request may be answered by a window of messages.
+constexpr std::size_t store_replies_waiting_max = std::size_t{1} << 21;
+constexpr std::size_t control_pool_bytes = std::size_t{64} << 20;
+
+dataplane::Settings settings_of(const control::Config& config) {
+  dataplane::Settings settings;
+  settings.domain = config.server.domain;
+  settings.ack_after = config.delivery.ack_after == control::AckAfter::memory
+                           ? dataplane::AckAfter::memory
+                           : dataplane::AckAfter::durable;
+  settings.persist_after = std::chrono::milliseconds(config.delivery.persist_after_ms);
+  settings.ack_delay = std::chrono::milliseconds(config.delivery.ack_delay_ms);
+  settings.time_to_live = std::chrono::days(config.delivery.ttl_days);
+  settings.handshake_timeout = std::chrono::milliseconds(config.limits.handshake_timeout_ms);
+  settings.unauthenticated_max = config.limits.unauthenticated_max;
+  settings.buffer_pool_bytes = config.limits.buffer_pool_bytes;
+  settings.mailbox_messages_max = config.limits.mailbox_messages_max;
+  settings.mailbox_bytes_max = config.limits.mailbox_bytes_max;
+  settings.account_messages_max = config.limits.mailbox_messages_max * 4;
+  return settings;
+}
+
+Result<void> make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return fail(ErrorCode::io, "cannot make the folder " + path + ": " + std::strerror(errno));
+}
+
+std::vector<int> available_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return {0};
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) cores.push_back(i);
+  }
+  return cores;
+}
+
+}  // namespace
+
+struct Gateway::StorageUnit {
+  queues::StorageCounters counters;
+  queues::StorageThread thread;
+  std::vector<std::unique_ptr<SpscRing<StoreRequest>>> requests;  // one a home
+  std::vector<std::unique_ptr<SpscRing<StoreReply>>> replies;
+  std::vector<std::unique_ptr<Outbox<StoreReply>>> reply_boxes;
+  std::unique_ptr<queues::StorageWorker> worker;
+  std::mutex error_mutex;
+  std::string last_error;
+};
+
+struct Gateway::ShardUnit {
+  std::uint16_t index = 0;
+  queues::ShardCounters counters;
+  std::unique_ptr<Io> io;
+  std::unique_ptr<queues::Parker> parker;
+  std::unique_ptr<queues::BufferPool> pool;
+  std::vector<std::unique_ptr<Outbox<StoreRequest>>> request_boxes;
+  std::unique_ptr<dataplane::Shard<Io>> shard;
+  SystemRandom random;
+  std::thread thread;
+};
+
+Gateway::Gateway(const control::Config& config) : config_(config) {}
+
+Gateway::~Gateway() { stop(); }
+
+Result<std::unique_ptr<Gateway>> Gateway::start(const control::Config& config) {
+  std::unique_ptr<Gateway> gateway(new Gateway(config));
+  if (auto opened = gateway->open(); !opened) return std::unexpected(opened.error());
+  return gateway;
+}
+
+Result<void> Gateway::open() {
+  settings_ = settings_of(config_);
+  const auto cores = available_cores();
+  shard_count_ = static_cast<std::uint16_t>(
+      config_.server.shards != 0 ? config_.server.shards : std::clamp<std::size_t>(cores.size(), 1, 16));
+  for (const std::string& folder : {config_.server.data, config_.server.data + "/store"}) {
+    if (auto made = make_folder(folder); !made) return made;
+  }
+  auto keys = control::load_node_keys(
+      {.directory = config_.server.data + "/keys", .domain = config_.server.domain}, random_, wall_now());
+  if (!keys) return std::unexpected(keys.error());
+  keys_ = std::move(*keys);
+  for (const std::string& warning : keys_.warnings) spdlog::warn("{}", warning);
+
+  auto loop = control::ControlLoop::create();
+  if (!loop) return std::unexpected(loop.error());
+  control_loop_ = std::move(*loop);
+  make_rings();
+  if (auto opened = open_control(); !opened) return opened;
+  if (auto opened = open_admin(); !opened) return opened;
+  start_storage();
+  control_loop_->start(*control_);
+  return start_shards();
+}
+
+void Gateway::make_rings() {
+  for (std::uint32_t i = 0; i < config_.storage.threads; ++i) {
+    storage_.push_back(std::make_unique<StorageUnit>());
+  }
+  for (std::uint16_t i = 0; i < shard_count_; ++i) {
+    auto unit = std::make_unique<ShardUnit>();
+    unit->index = i;
+    unit->io = std::make_unique<Io>(Io::Options{.shard = i, .connections_max = config_.limits.connections_max});
+    unit->parker = std::make_unique<queues::Parker>([io = unit->io.get()] { io->wake(); });
+    unit->pool = std::make_unique<queues::BufferPool>(settings_.buffer_pool_bytes);
+    parkers_.push_back(unit->parker.get());
+    for (auto& storage : storage_) {
+      storage->requests.push_back(std::make_unique<SpscRing<StoreRequest>>(store_ring_capacity));
+      storage->replies.push_back(std::make_unique<SpscRing<StoreReply>>(store_ring_capacity));
+      storage->reply_boxes.push_back(std::make_unique<Outbox<StoreReply>>(
+          *storage->replies.back(), *unit->parker, store_replies_waiting_max));
+      unit->request_boxes.push_back(std::make_unique<Outbox<StoreRequest>>(
+          *storage->requests.back(), storage->thread.parker(), store_requests_waiting_max));
+    }
+    shards_.push_back(std::move(unit));
+  }
+  parkers_.push_back(&control_loop_->parker());
+  mesh_ = std::make_unique<queues::Mesh>(shard_count_ + 1u, mesh_ring_capacity);
+}
+
+Result<void> Gateway::open_control() {
+  auto accounts = control::AccountStore::open(
+      {.path = config_.server.data + "/accounts.db",
+       .devices_per_account_max = config_.limits.devices_per_account_max});
+  if (!accounts) return std::unexpected(accounts.error());
+  accounts_ = std::move(*accounts);
+  control_pool_ = std::make_unique<queues::BufferPool>(control_pool_bytes);
+  std::vector<control::Control::ShardLink> links;
+  for (std::uint16_t i = 0; i < shard_count_; ++i) {
+    control_outboxes_.push_back(std::make_unique<Outbox<Command>>(
+        mesh_->ring(shard_count_, i), *parkers_[i], queues::CommandPort::waiting_max));
+    links.push_back({.from_shard = &mesh_->ring(i, shard_count_),
+                     .to_shard = control_outboxes_.back().get(),
+                     .counters = &shards_[i]->counters});
+  }
+  control_ = std::make_unique<control::Control>(control::Control::Options{
+      .domain = config_.server.domain,
+      .registration = config_.registration,
+      .hash_user = [this](std::string_view user) {
+        return crypto::keyed_hash(keys_.hash_key, as_bytes(user));
+      },
+      .home_shard = [this](std::uint64_t hash) { return queues::store_file_of(hash) % shard_count_; },
+      .accounts = *accounts_,
+      .pool = *control_pool_,
+      .shards = std::move(links)});
+  return {};
+}
+
+Result<void> Gateway::open_admin() {
+  control::AdminCommands::Options options{
+      .version = GODWIT_VERSION,
+      .node_key = to_hex(keys_.node_key.public_key),
+      .operator_key = to_hex(keys_.operator_public_key),
+      .certificate_ends = keys_.certificate.not_after,
+      .started = read_clocks(),
+      .ack_after = config_.delivery.ack_after,
+      .random = random_};
+  control::MetricsSources sources{.control = &control_->counters(), .version = GODWIT_VERSION};
+  for (auto& unit : shards_) sources.shards.push_back(&unit->counters);
+  for (auto& storage : storage_) {
+    sources.storage.push_back(&storage->counters);
+    options.storage.push_back({.counters = &storage->counters, .last_error = [unit = storage.get()] {
+                                 const std::lock_guard lock(unit->error_mutex);
+                                 return unit->last_error;
+                               }});
+  }
+  admin_commands_ = std::make_unique<control::AdminCommands>(*control_, *accounts_, std::move(options));
+  auto server = control::AdminServer::create(
+      control_loop_->poller(), {.path = control::admin_socket_path(config_)},
+      [this](const nlohmann::json& request, Now now, control::AdminAnswer answer) {
+        admin_commands_->handle(request, now, std::move(answer));
+      });
+  if (!server) return std::unexpected(server.error());
+  admin_server_ = std::move(*server);
+  if (config_.server.metrics.empty()) return {};
+  const auto address = control::parse_host_port(config_.server.metrics);
+  if (!address) return std::unexpected(address.error());
+  auto metrics = control::MetricsServer::create(control_loop_->poller(), {.listen = *address},
+                                                [sources] { return control::metrics_page(sources); });
+  if (!metrics) return std::unexpected(metrics.error());
+  metrics_server_ = std::move(*metrics);
+  return {};
+}
+
+std::string Gateway::metrics_address() const {
+  if (!metrics_server_) return "off";
+  const auto address = control::parse_host_port(config_.server.metrics);
+  return address->host + ":" + std::to_string(metrics_server_->port());
+}
+
+void Gateway::start_storage() {
+  for (auto& unit : storage_) {
+    std::vector<queues::StorageWorker::Link> links;
+    for (std::uint16_t i = 0; i < shard_count_; ++i) {
+      links.push_back({unit->requests[i].get(), unit->reply_boxes[i].get()});
+    }
+    const std::string folder = config_.server.data + "/store/";
+    unit->worker = std::make_unique<queues::StorageWorker>(queues::StorageWorker::Options{
+        .homes = std::move(links),
+        .open = [folder](unsigned file) -> Result<std::unique_ptr<queues::MessageStore>> {
+          constexpr char digits[] = "0123456789abcdef";
+          auto store = queues::SqliteStore::open({.path = folder + digits[file % 16] + ".db"});
+          if (!store) return std::unexpected(store.error());
+          return std::unique_ptr<queues::MessageStore>(std::move(*store));
+        },
+        .counters = unit->counters,
+        .on_error = [raw = unit.get()](unsigned, const Error& error) {
+          const std::lock_guard lock(raw->error_mutex);
+          if (raw->last_error != error.message) spdlog::error("storage: {}", error.message);
+          raw->last_error = error.message;
+        }});
+    unit->thread.start(*unit->worker);
+  }
+}
+
+Result<void> Gateway::start_shards() {
+  const auto address = control::parse_host_port(config_.server.listen);
+  if (!address) return std::unexpected(address.error());
+  port_ = address->port;
+  identity_.certificate = keys_.certificate_bytes;
+  for (auto& unit : shards_) {
+    std::promise<Result<std::uint16_t>> promise;
+    auto listening = promise.get_future();
+    unit->thread = std::thread([this, raw = unit.get(), made = std::move(promise), port = port_]() mutable {
+      run_shard(*raw, port, std::move(made));
+    });
+    const auto bound = listening.get();
+    if (!bound) return std::unexpected(bound.error());
+    port_ = *bound;
+  }
+  return {};
+}
+
+void Gateway::run_shard(ShardUnit& unit, std::uint16_t port,
+                        std::promise<Result<std::uint16_t>> listening) {
+  if (config_.server.pin) {
+    const auto cores = available_cores();
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cores[unit.index % cores.size()], &set);
+    ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
+  }
+  std::vector<SpscRing<StoreReply>*> replies;
+  std::vector<Outbox<StoreRequest>*> requests;
+  for (auto& storage : storage_) replies.push_back(storage->replies[unit.index].get());
+  for (auto& box : unit.request_boxes) requests.push_back(box.get());
+  unit.shard = std::make_unique<dataplane::Shard<Io>>(dataplane::Shard<Io>::Options{
+      .index = unit.index,
+      .shards = shard_count_,
+      .settings = settings_,
+      .identity = identity_,
+      .hash_key = keys_.hash_key,
+      .io = *unit.io,
+      .pool = *unit.pool,
+      .mesh = *mesh_,
+      .parkers = parkers_,
+      .store_replies = std::move(replies),
+      .store_requests = std::move(requests),
+      .counters = unit.counters,
+      .random = unit.random,
+      .sequence_base = std::uint64_t{keys_.start_epoch} << 24,
+      .start = monotonic_now()});
+  const auto host = control::parse_host_port(config_.server.listen)->host;
+  auto bound = unit.io->listen({.host = host, .port = port});
+  if (unit.index == 0) io_description_ = unit.io->describe();
+  const bool listens = bound.has_value();
+  listening.set_value(std::move(bound));
+  if (listens) turn_until_stopped(*unit.shard, unit);
+  unit.io.reset();
+}
+
+// The idle ladder: a while of turns without sleep, then sleep until the next timer or a wake-up.
+void Gateway::turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit) {
+  constexpr int spins = 50;
+  constexpr auto longest_sleep = std::chrono::seconds(1);
+  constexpr auto drain_time = std::chrono::seconds(3);
+  const bool poll_always = config_.server.idle == control::IdleMode::poll;
+  int idle = 0;
+  Instant give_up = never;
+  for (;;) {
+    const Now now = read_clocks();
+    Instant sleep_until = now.instant;
+    if (idle >= spins && !poll_always && give_up == never) {
+      unit.parker->prepare();
+      if (shard.rings_empty()) {
+        sleep_until = std::min(shard.next_deadline(), now.instant + longest_sleep);
+        unit.counters.add(queues::ShardMetric::idle_sleeps);
+      }
+    }
+    const std::size_t done = shard.turn(now, sleep_until);
+    unit.parker->awake();
+    idle = done > 0 ? 0 : idle + 1;
+    if (!stopping_.load(std::memory_order_relaxed)) continue;
+    if (give_up == never) {
+      unit.io->stop_listening();
+      shard.drain(std::chrono::seconds(1));
+      give_up = now.instant + drain_time;
+    }
+    if ((shard.drained() && idle > spins) || now.instant > give_up) return;
+  }
+}
+
+void Gateway::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  stopping_.store(true);
+  for (auto& unit : shards_) {
+    if (unit->thread.joinable() && unit->io) unit->io->wake();
+  }
+  for (auto& unit : shards_) {
+    if (unit->thread.joinable()) unit->thread.join();
+  }
+  for (auto& unit : storage_) unit->thread.stop();
+  if (control_loop_) control_loop_->stop();
+  // Every home before any pool: buffers go back to the pool they came from.
+  for (auto& unit : shards_) unit->shard.reset();
+}
+
+}  // namespace godwit::apps

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/random.h"
+#include "control/account_store.h"
+#include "control/admin_commands.h"
+#include "control/admin_server.h"
+#include "control/config.h"
+#include "control/control.h"
+#include "control/control_loop.h"
+#include "control/metrics_server.h"
+#include "control/node_keys.h"
+#include "dataplane/io/uring/uring_backend.h"
+#include "dataplane/shard.h"
+#include "queues/mesh.h"
+#include "queues/sqlite_store.h"
+#include "queues/storage_thread.h"
+
+// Puts a whole gateway together: rings first, then storage, control and shards, each on its thread, and takes it apart in
+// the opposite order. The only place that knows every part.
+
+namespace godwit::apps {
+
+class Gateway {
+ public:
+  // `config` has passed check_config.
+  static Result<std::unique_ptr<Gateway>> start(const control::Config& config);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  // Sends clients away, gives what is at risk to storage, ends the threads. A crash at any instant loses nothing
+  // acknowledged either; this only saves clients and senders time.
+  void stop();
+
+  std::uint16_t port() const { return port_; }
+  const control::NodeKeys& keys() const { return keys_; }
+  std::string metrics_address() const;
+  const std::string& io_description() const { return io_description_; }
+
+ private:
+  using Io = dataplane::io::UringBackend;
+  struct StorageUnit;
+  struct ShardUnit;
+
+  explicit Gateway(const control::Config& config);
+  Result<void> open();
+  Result<void> open_control();
+  Result<void> open_admin();
+  void make_rings();
+  void start_storage();
+  Result<void> start_shards();
+  void run_shard(ShardUnit& unit, std::uint16_t port, std::promise<Result<std::uint16_t>> listening);
+  void turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit);
+
+  const control::Config config_;
+  dataplane::Settings settings_;
+  control::NodeKeys keys_;
+  dataplane::NodeIdentity identity_{keys_.node_key, {}};
+  SystemRandom random_;
+  std::uint16_t shard_count_ = 1;
+  std::uint16_t port_ = 0;
+  std::string io_description_;
+  std::atomic<bool> stopping_{false};
+  bool stopped_ = false;
+
+  // Made before every thread and destroyed after it: rings, pools, parkers.
+  std::unique_ptr<control::ControlLoop> control_loop_;
+  std::vector<std::unique_ptr<StorageUnit>> storage_;
+  std::vector<std::unique_ptr<ShardUnit>> shards_;
+  std::vector<queues::Parker*> parkers_;
+  std::unique_ptr<queues::Mesh> mesh_;
+  std::unique_ptr<queues::BufferPool> control_pool_;
+  std::vector<std::unique_ptr<queues::Outbox<queues::Command>>> control_outboxes_;
+  std::unique_ptr<control::AccountStore> accounts_;
+  std::unique_ptr<control::Control> control_;
+  std::unique_ptr<control::AdminCommands> admin_commands_;
+  std::unique_ptr<control::AdminServer> admin_server_;
+  std::unique_ptr<control::MetricsServer> metrics_server_;
+};
+
+}  // namespace godwit::apps

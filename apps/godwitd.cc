@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+#include "apps/gateway.h"
+#include "apps/notify.h"
+
+// The gateway's program: flags over file over defaults, then a Gateway until a signal.
+
+namespace {
+
+using godwit::control::Config;
+
+struct Flags {
+  std::string config;
+  std::string data;
+  std::string listen;
+  std::string domain;
+  std::string admin_socket;
+  std::string metrics;
+  std::uint32_t shards = 0;
+  bool check_config = false;
+  bool print_config = false;
+};
+
+int complain(const std::string& message) {
+  std::cerr << "godwitd: " << message << "\n";
+  return 1;
+}
+
+void apply_flags(const CLI::App& app, const Flags& flags, Config& config) {
+  if (app.count("--data") > 0) config.server.data = flags.data;
+  if (app.count("--listen") > 0) config.server.listen = flags.listen;
+  if (app.count("--domain") > 0) config.server.domain = flags.domain;
+  if (app.count("--admin-socket") > 0) config.server.admin_socket = flags.admin_socket;
+  if (app.count("--metrics") > 0) config.server.metrics = flags.metrics;
+  if (app.count("--shards") > 0) config.server.shards = flags.shards;
+}
+
+void start_log(const Config& config) {
+  auto logger = spdlog::stderr_logger_mt("godwitd");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  using godwit::control::LogLevel;
+  switch (config.log.level) {
+    case LogLevel::error:
+      logger->set_level(spdlog::level::err);
+      break;
+    case LogLevel::warning:
+      logger->set_level(spdlog::level::warn);
+      break;
+    case LogLevel::info:
+      logger->set_level(spdlog::level::info);
+      break;
+    case LogLevel::debug:
+      logger->set_level(spdlog::level::debug);
+      break;
+  }
+  spdlog::set_default_logger(std::move(logger));
+}
+
+// Waits for the signal that ends the program, telling systemd meanwhile that all is well.
+void serve(const sigset_t& signals) {
+  const timespec period{.tv_sec = 5, .tv_nsec = 0};
+  for (;;) {
+    const int signal = ::sigtimedwait(&signals, nullptr, &period);
+    if (signal == SIGTERM || signal == SIGINT) {
+      spdlog::info("stopping on signal {}", signal);
+      return;
+    }
+    if (signal == SIGHUP) spdlog::warn("reload on SIGHUP is not there yet; restart instead");
+    godwit::apps::notify_systemd("WATCHDOG=1");
+  }
+}
+
+int run(const Config& config) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the threads, which inherit it
+  ::signal(SIGPIPE, SIG_IGN);
+
+  start_log(config);
+  auto gateway = godwit::apps::Gateway::start(config);
+  if (!gateway) return complain(gateway.error().message);
+  const auto host = godwit::control::parse_host_port(config.server.listen)->host;
+  spdlog::info("{}", (*gateway)->io_description());
+  std::cout << "operator key " << godwit::to_hex((*gateway)->keys().operator_public_key) << "\n"
+            << "listening on " << host << ":" << (*gateway)->port() << ", domain "
+            << config.server.domain << ", metrics " << (*gateway)->metrics_address() << std::endl;
+  if (config.delivery.ack_after == godwit::control::AckAfter::memory) {
+    spdlog::warn("ack_after = \"memory\": acknowledged messages are lost when this process dies");
+  }
+  godwit::apps::notify_systemd("READY=1");
+  serve(signals);
+  godwit::apps::notify_systemd("STOPPING=1");
+  (*gateway)->stop();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Godwit, a messaging gateway"};
+  Flags flags;
+  app.set_version_flag("--version", std::string("godwitd ") + GODWIT_VERSION);
+  app.add_option("--config", flags.config, "configuration file (TOML); flags go over it");
+  app.add_option("--data", flags.data, "data folder (./godwit-data)");
+  app.add_option("--listen", flags.listen, "address for clients (127.0.0.1:5210); port 0 takes a free one");
+  app.add_option("--domain", flags.domain, "domain served (localhost)");
+  app.add_option("--admin-socket", flags.admin_socket, "admin socket (admin.sock in the data folder)");
+  app.add_option("--metrics", flags.metrics, "address of the metrics page (127.0.0.1:9210); \"\" for none");
+  app.add_option("--shards", flags.shards, "dataplane threads; 0 for one a core");
+  app.add_flag("--check-config", flags.check_config, "check the configuration and end");
+  app.add_flag("--print-config", flags.print_config, "print the whole configuration and end");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "godwitd: " << error.what() << "; see godwitd --help\n";
+    return 2;
+  }
+  Config config;
+  if (!flags.config.empty()) {
+    auto loaded = godwit::control::load_config(flags.config);
+    if (!loaded) {
+      for (const std::string& problem : loaded.error()) complain(problem);
+      return 1;
+    }
+    config = *loaded;
+  }
+  apply_flags(app, flags, config);
+  const auto problems = godwit::control::check_config(config);
+  for (const std::string& problem : problems) complain(problem);
+  if (!problems.empty()) return flags.config.empty() ? 2 : 1;
+  if (flags.print_config) std::cout << godwit::control::render_config(config);
+  if (flags.check_config) std::cout << "the configuration is good\n";
+  if (flags.print_config || flags.check_config) return 0;
+  return run(config);
+}
