@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "crypto/certificate.h"
+#include "crypto/keys.h"
+#include "protocol/jid.h"
+
+struct sqlite3;
+
+namespace godwit::client {
+
+// What a device knows of itself between two runs, in SQLite under its home folder: WAL, synchronous=FULL, one process at
+// a time. The outbox holds what the gateway has not acknowledged, the inbox what the application has not taken.
+//
+// A message received goes in with the highest id seen of its sender and the mailbox sequence, in one transaction: that is
+// what makes "once" exact. Not thread safe.
+class State {
+ public:
+  struct Identity {
+    protocol::Jid jid;  // device 0 until registered
+    std::string server;  // host:port
+    crypto::PrivateKey private_key;
+    std::optional<crypto::OperatorPublicKey> operator_key;
+    std::optional<crypto::PublicKey> node_key;
+  };
+  struct Outgoing {
+    std::uint64_t id = 0;
+    std::string to;
+    std::string payload;
+  };
+  struct Incoming {
+    std::string from;
+    std::uint64_t id = 0;
+    std::uint64_t sequence = 0;
+    std::int64_t time_ms = 0;
+    std::string payload;
+  };
+  struct Stored {
+    std::int64_t row = 0;
+    Incoming message;
+  };
+
+  // Makes folder (0700) and file (0600) when missing. Errors: io; unavailable when another process has it open.
+  static Result<std::unique_ptr<State>> open(const std::string& home);
+  ~State();
+
+  // Empty before the first save_identity.
+  Result<std::optional<Identity>> load_identity();
+  Result<void> save_identity(const Identity& identity);
+
+  // Gives each the next id, durably and in order; returns the first id.
+  Result<std::uint64_t> append_outbox(const std::string& to, std::span<const std::string> payloads);
+  // In order of ids, those above `after_id`.
+  Result<std::vector<Outgoing>> read_outbox(std::uint64_t after_id, std::size_t limit);
+  Result<void> erase_outbox(std::span<const std::uint64_t> ids);
+  Result<std::uint64_t> outbox_size();
+
+  // Stores what was not seen before and the highest sequence; returns how many were new.
+  Result<std::size_t> store(std::span<const Incoming> messages);
+  Result<std::uint64_t> last_sequence();
+  Result<std::vector<Stored>> read_inbox(std::size_t limit);
+  // The application has it. Survives the death of this process; not, for a moment, that of the machine, after which the message
+  // would be shown again.
+  Result<void> erase_inbox(std::int64_t row);
+
+ private:
+  struct Close {
+    void operator()(sqlite3* database) const;
+  };
+  class Query;
+  State() = default;
+  Result<void> run(const char* sql);
+  std::unexpected<Error> error() const;
+  Result<std::uint64_t> number(const char* sql);
+
+  std::string path_;
+  std::unique_ptr<sqlite3, Close> database_;
+  int lock_ = -1;
+};
+
+}  // namespace godwit::client
