@@ -12,7 +12,8 @@ namespace {
 // Noise, section 5.1: this value of n is never used for a message.
 constexpr std::uint64_t counter_reserved = std::numeric_limits<std::uint64_t>::max();
 
-// Whether a frame of this size is worth an expanded key: libcrypto takes the long ones and expands on its own.
+// Whether a frame of this size is worth an expanded key: libcrypto takes the long ones and expands
+// on its own.
 bool is_cacheable(const TransportKey& key, Bytes in) {
   return key.kind == AeadKind::aes_256_gcm && in.size() < aes_gcm_libcrypto_from &&
          cpu_has_aes_gcm();

@@ -8,11 +8,12 @@
 #include "base/bytes.h"
 #include "crypto/secret.h"
 
-// The two ciphers of Noise (revision 34, section 12), the transport key of one direction, and a shard's cache of
-// expanded AES keys.
+// The two ciphers of Noise (revision 34, section 12), the transport key of one direction, and a
+// shard's cache of expanded AES keys.
 //
 // Thread safety: none; a key belongs to one thread, and so does a cache.
-// Invariant: no counter seals twice under one key. A TransportKey is moved and never copied for that reason.
+// Invariant: no counter seals twice under one key. A TransportKey is moved and never copied for
+// that reason.
 
 namespace godwit::crypto {
 
@@ -20,7 +21,8 @@ enum class AeadKind : std::uint8_t { aes_256_gcm = 1, chacha20_poly1305 = 2 };
 
 inline constexpr std::size_t aead_tag_size = 16;
 
-// True when this CPU runs AES-GCM in constant time and fast (AES and carry-less multiply instructions).
+// True when this CPU runs AES-GCM in constant time and fast (AES and carry-less multiply
+// instructions).
 bool cpu_has_aes_gcm();
 
 // One direction of a session: 48 bytes. The counter is Noise's n; after 2^64 - 2 it refuses.
@@ -31,22 +33,25 @@ struct TransportKey {
 };
 static_assert(sizeof(TransportKey) == 48, "two of these are kept for each idle session");
 
-// Encrypts `plain` into `out` (plain.size() + 16 bytes), which may be the same memory or not overlap at all, with
-// the key's counter, and counts up. False, and nothing done, when the counter is used up.
+// Encrypts `plain` into `out` (plain.size() + 16 bytes), which may be the same memory or not
+// overlap at all, with the key's counter, and counts up. False, and nothing done, when the counter
+// is used up.
 [[nodiscard]] bool seal(TransportKey& key, Bytes associated, Bytes plain, MutableBytes out);
-// Decrypts in the same manner, into sealed.size() - 16 bytes. False, and the counter as it was, when the tag is wrong,
-// when there is none, and when the counter is used up; `out` then holds no plaintext.
+// Decrypts in the same manner, into sealed.size() - 16 bytes. False, and the counter as it was,
+// when the tag is wrong, when there is none, and when the counter is used up; `out` then holds no
+// plaintext.
 [[nodiscard]] bool open(TransportKey& key, Bytes associated, Bytes sealed, MutableBytes out);
 
-// Expanded AES keys (512 bytes each) of the connections that were busy last, so that a frame need not expand its key
-// again. It is only ever faster: each entry holds the key it was made from, and another key under the same name (a
-// connection number used again) is expanded anew. Least recently used of four is evicted, and wiped.
+// Expanded AES keys (512 bytes each) of the connections that were busy last, so that a frame need
+// not expand its key again. It is only ever faster: each entry holds the key it was made from, and
+// another key under the same name (a connection number used again) is expanded anew. Least recently
+// used of four is evicted, and wiped.
 class AeadCache {
  public:
   enum class Direction : std::uint8_t { send, receive };
 
-  // At least `states` entries: rounded up to four times a power of two. Allocates here and never later; nothing at
-  // all where the CPU has no AES.
+  // At least `states` entries: rounded up to four times a power of two. Allocates here and never
+  // later; nothing at all where the CPU has no AES.
   explicit AeadCache(std::size_t states);
   AeadCache(AeadCache&&) = delete;
   ~AeadCache();
@@ -78,7 +83,8 @@ class AeadCache {
   std::uint64_t misses_ = 0;
 };
 
-// As above, through the cache. `connection` is any number that is the caller's own for this connection.
+// As above, through the cache. `connection` is any number that is the caller's own for this
+// connection.
 [[nodiscard]] bool seal(AeadCache& cache, std::uint64_t connection, TransportKey& key,
                         Bytes associated, Bytes plain, MutableBytes out);
 [[nodiscard]] bool open(AeadCache& cache, std::uint64_t connection, TransportKey& key,

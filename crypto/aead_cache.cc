@@ -6,7 +6,8 @@
 
 namespace godwit::crypto {
 
-// The states lie in an array of their own, so that looking through a set touches four cache lines and not forty.
+// The states lie in an array of their own, so that looking through a set touches four cache lines
+// and not forty.
 struct alignas(64) AeadCache::Entry {
   std::array<std::uint64_t, 4> key{};
   std::uint64_t connection = 0;
@@ -15,8 +16,9 @@ struct alignas(64) AeadCache::Entry {
 };
 
 AeadCache::AeadCache(std::size_t states)
-    : set_count_(cpu_has_aes_gcm() ? std::bit_ceil((std::max<std::size_t>(states, 1) + ways - 1) / ways)
-                                   : 0),
+    : set_count_(cpu_has_aes_gcm()
+                     ? std::bit_ceil((std::max<std::size_t>(states, 1) + ways - 1) / ways)
+                     : 0),
       entries_(std::make_unique<Entry[]>(capacity())),
       states_(std::make_unique<crypto_aead_aes256gcm_state[]>(capacity())) {}
 
@@ -31,8 +33,10 @@ std::size_t AeadCache::size() const {
 }
 
 AeadCache::Entry* AeadCache::set_of(std::uint64_t connection, Direction direction) {
-  // Fibonacci hashing (Knuth, volume 3, section 6.4): connection numbers differ in few bits, anywhere.
-  const std::uint64_t name = (connection << 1 | connection >> 63) ^ static_cast<std::uint64_t>(direction);
+  // Fibonacci hashing (Knuth, volume 3, section 6.4): connection numbers differ in few bits,
+  // anywhere.
+  const std::uint64_t name =
+      (connection << 1 | connection >> 63) ^ static_cast<std::uint64_t>(direction);
   const std::uint64_t mixed = (name * 0x9e3779b97f4a7c15) >> 32;
   return &entries_[(mixed & (set_count_ - 1)) * ways];
 }

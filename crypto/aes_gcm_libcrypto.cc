@@ -13,7 +13,8 @@ namespace {
 // Freeing the context wipes the expanded key, so none is kept between calls.
 using Context = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
-// Looked up once: the look-up by name costs more than sealing a short frame. libcrypto frees it at exit.
+// Looked up once: the look-up by name costs more than sealing a short frame. libcrypto frees it at
+// exit.
 const EVP_CIPHER* aes_256_gcm() {
   static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
   GODWIT_CHECK(cipher != nullptr);

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/certificate.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "crypto/sodium_ready.h"
-
 namespace godwit::crypto {
-
 namespace {
 
 constexpr std::uint8_t certificate_version = 1;
@@ -36,6 +31,12 @@ std::vector<std::uint8_t> signed_bytes(const Certificate& certificate) {
   return bytes;
 }
 
+// No control characters and no spaces: names end up in sentences on terminals and in logs.
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= certificate_name_size_max &&
+         std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 WallTime wall_time(std::uint64_t milliseconds) {
   return WallTime{std::chrono::milliseconds(static_cast<std::int64_t>(milliseconds))};
 }
@@ -49,29 +50,20 @@ OperatorKey OperatorKey::generate(RandomSource& random) {
 }
 
 OperatorKey OperatorKey::from_seed(std::span<const std::uint8_t, 32> seed) {
-  sodium_ready();
-  OperatorKey key;
-  key.seed = Secret<32>(seed);
-  Secret<crypto_sign_SECRETKEYBYTES> expanded;
-  crypto_sign_seed_keypair(key.public_key.data(), expanded.data(), key.seed.data());
+  OperatorKey key{Secret<32>(seed), {}};
+  key.public_key = signing_public_key(key.seed);
   return key;
 }
 
 Certificate sign_certificate(const OperatorKey& key, const PublicKey& node_key, std::string name,
                              WallTime not_before, WallTime not_after) {
-  sodium_ready();
-  GODWIT_CHECK(!name.empty() && name.size() <= 253);
+  GODWIT_CHECK(is_name(name) && not_before >= WallTime{} && not_after >= WallTime{});
   Certificate certificate{.operator_key = key.public_key,
                           .node_key = node_key,
                           .not_before = not_before,
                           .not_after = not_after,
                           .name = std::move(name)};
-  OperatorPublicKey public_key;
-  Secret<crypto_sign_SECRETKEYBYTES> expanded;
-  crypto_sign_seed_keypair(public_key.data(), expanded.data(), key.seed.data());
-  const auto bytes = signed_bytes(certificate);
-  crypto_sign_detached(certificate.signature.data(), nullptr, bytes.data(), bytes.size(),
-                       expanded.data());
+  certificate.signature = sign(key.seed, signed_bytes(certificate));
   return certificate;
 }
 
@@ -96,39 +88,38 @@ Result<Certificate> decode_certificate(Bytes bytes) {
   certificate.name = std::string(as_text(in.take(in.u8())));
   std::ranges::copy(in.take(64), certificate.signature.begin());
   const bool whole = in.ok() && in.at_end() && version == certificate_version &&
-                     !certificate.name.empty() && certificate.name.size() <= 253;
-  if (!whole) return godwit::fail(ErrorCode::malformed, "the server's certificate is malformed");
+                     is_name(certificate.name) && certificate.not_before >= WallTime{} &&
+                     certificate.not_after >= WallTime{};
+  if (!whole) return fail(ErrorCode::malformed, "the server's certificate is malformed");
   return certificate;
 }
 
 Result<void> verify(const Certificate& certificate, const CertificateExpectation& expectation) {
-  sodium_ready();
   if (expectation.operator_key != nullptr &&
       certificate.operator_key != *expectation.operator_key) {
-    return godwit::fail(ErrorCode::refused,
-                        "the server's certificate is from another operator than the pinned one; "
-                        "check --operator-key and the address");
+    return fail(ErrorCode::refused,
+                "the server's certificate is from another operator than the pinned one; "
+                "check --operator-key and the address");
   }
-  const auto bytes = signed_bytes(certificate);
-  if (crypto_sign_verify_detached(certificate.signature.data(), bytes.data(), bytes.size(),
-                                  certificate.operator_key.data()) != 0) {
-    return godwit::fail(ErrorCode::refused, "the server's certificate has a wrong signature");
+  if (!verify_signature(certificate.operator_key, signed_bytes(certificate),
+                        certificate.signature)) {
+    return fail(ErrorCode::refused, "the server's certificate has a wrong signature");
   }
   if (expectation.node_key != nullptr && certificate.node_key != *expectation.node_key) {
-    return godwit::fail(ErrorCode::refused,
-                        "the server's certificate is for another key than the server has");
+    return fail(ErrorCode::refused,
+                "the server's certificate is for another key than the server has");
   }
   if (certificate.name != expectation.name) {
-    return godwit::fail(ErrorCode::refused, "the server's certificate is for " + certificate.name +
-                                                ", not for " + std::string(expectation.name));
+    return fail(ErrorCode::refused, "the server's certificate is for " + certificate.name +
+                                        ", not for " + std::string(expectation.name));
   }
   if (expectation.now < certificate.not_before) {
-    return godwit::fail(ErrorCode::expired,
-                        "the server's certificate is not valid yet; check both clocks");
+    return fail(ErrorCode::unavailable,
+                "the server's certificate is not valid yet; check both clocks");
   }
   if (expectation.now >= certificate.not_after) {
-    return godwit::fail(ErrorCode::expired,
-                        "the server's certificate has expired; its operator must renew it");
+    return fail(ErrorCode::expired,
+                "the server's certificate has expired; its operator must renew it");
   }
   return {};
 }

@@ -13,10 +13,9 @@ bool use_libcrypto(const CipherCall& call) {
 
 void aes_gcm_seal(const CipherCall& call) {
   if (use_libcrypto(call)) return aes_gcm_seal_libcrypto(call);
-  GODWIT_CHECK(crypto_aead_aes256gcm_encrypt(call.out.data(), nullptr, call.in.data(),
-                                             call.in.size(), call.associated.data(),
-                                             call.associated.size(), nullptr, call.nonce.data(),
-                                             call.key.data()) == 0);
+  GODWIT_CHECK(crypto_aead_aes256gcm_encrypt(
+                   call.out.data(), nullptr, call.in.data(), call.in.size(), call.associated.data(),
+                   call.associated.size(), nullptr, call.nonce.data(), call.key.data()) == 0);
 }
 
 bool aes_gcm_open(const CipherCall& call) {
@@ -34,10 +33,10 @@ void chacha_seal(const CipherCall& call) {
 }
 
 bool chacha_open(const CipherCall& call) {
-  return crypto_aead_chacha20poly1305_ietf_decrypt(
-             call.out.data(), nullptr, nullptr, call.in.data(), call.in.size(),
-             call.associated.data(), call.associated.size(), call.nonce.data(),
-             call.key.data()) == 0;
+  return crypto_aead_chacha20poly1305_ietf_decrypt(call.out.data(), nullptr, nullptr,
+                                                   call.in.data(), call.in.size(),
+                                                   call.associated.data(), call.associated.size(),
+                                                   call.nonce.data(), call.key.data()) == 0;
 }
 
 }  // namespace

@@ -8,8 +8,9 @@
 #include "crypto/aead.h"
 #include "crypto/secret.h"
 
-// The two ciphers with the nonce as an argument: what Noise's handshake and the transport keys are built on. Nothing
-// here keeps a nonce from being used twice; callers outside this folder use crypto/aead.h.
+// The two ciphers with the nonce as an argument: what Noise's handshake and the transport keys are
+// built on. Nothing here keeps a nonce from being used twice; callers outside this folder use
+// crypto/aead.h.
 //
 // `out` may be the same memory as the input or not overlap it. Thread safe.
 
@@ -17,7 +18,8 @@ namespace godwit::crypto {
 
 using AeadNonce = std::array<std::uint8_t, 12>;
 
-// Noise, section 12: four zero bytes, then n, big-endian for AES-GCM and little-endian for ChaChaPoly.
+// Noise, section 12: four zero bytes, then n, big-endian for AES-GCM and little-endian for
+// ChaChaPoly.
 AeadNonce noise_nonce(AeadKind kind, std::uint64_t n);
 
 struct CipherCall {
@@ -30,16 +32,18 @@ struct CipherCall {
 
 // ENCRYPT of section 4.2: writes in.size() + 16 bytes.
 void cipher_seal(AeadKind kind, const CipherCall& call);
-// DECRYPT: writes in.size() - 16 bytes. False when the tag is wrong or missing; `out` then holds no plaintext.
+// DECRYPT: writes in.size() - 16 bytes. False when the tag is wrong or missing; `out` then holds no
+// plaintext.
 [[nodiscard]] bool cipher_open(AeadKind kind, const CipherCall& call);
 
-// AES-256-GCM by libcrypto: needs no instruction of the CPU, and wins over libsodium's for long inputs.
+// AES-256-GCM by libcrypto: needs no instruction of the CPU, and wins over libsodium's for long
+// inputs.
 void aes_gcm_seal_libcrypto(const CipherCall& call);
 [[nodiscard]] bool aes_gcm_open_libcrypto(const CipherCall& call);
 
 // Inputs of at least this size go to libcrypto even where libsodium can do AES. Measured:
-// 1 024 bytes cost about the same in both, 2 048 a quarter less in libcrypto; below, its set-up of 350 ns a call
-// decides.
+// 1 024 bytes cost about the same in both, 2 048 a quarter less in libcrypto; below, its set-up of
+// 350 ns a call decides.
 inline constexpr std::size_t aes_gcm_libcrypto_from = 2048;
 
 }  // namespace godwit::crypto

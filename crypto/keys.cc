@@ -5,7 +5,9 @@
 
 namespace godwit::crypto {
 
-KeyPair KeyPair::copy() const { return {private_key.copy(), public_key}; }
+KeyPair KeyPair::copy() const {
+  return {private_key.copy(), public_key};
+}
 
 KeyPair KeyPair::generate(RandomSource& random) {
   Secret<32> private_key;

@@ -25,7 +25,9 @@ struct KeyPair {
   static KeyPair from_private(std::span<const std::uint8_t, 32> private_key);
 };
 
-// X25519. False when the result is all zeros, that is, when the peer's point has small order; `out` is then wiped.
-[[nodiscard]] bool diffie_hellman(Secret<32>& out, const PrivateKey& local, const PublicKey& remote);
+// X25519. False when the result is all zeros, that is, when the peer's point has small order; `out`
+// is then wiped.
+[[nodiscard]] bool diffie_hellman(Secret<32>& out, const PrivateKey& local,
+                                  const PublicKey& remote);
 
 }  // namespace godwit::crypto

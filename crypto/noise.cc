@@ -8,13 +8,12 @@
 #include "crypto/cipher.h"
 
 namespace godwit::crypto {
-
 namespace {
 
 enum class Token : std::uint8_t { e, s, ee, es, se, ss };
 
-// The messages of a pattern, first to last, in the specification's own words (sections 7.5 and 10.2). In XXfallback
-// Alice's e came before, so the first message here is Bob's.
+// The messages of a pattern, first to last, in the specification's own words (sections 7.5
+// and 10.2). In XXfallback Alice's e came before, so the first message here is Bob's.
 struct PatternInfo {
   const char* name;
   std::array<std::span<const Token>, 3> messages;
@@ -66,7 +65,8 @@ std::optional<std::uint8_t> byte_from_suite(NoiseSuite suite) {
 
 std::string_view suite_name(NoiseSuite suite) {
   const bool aes = suite.aead == AeadKind::aes_256_gcm;
-  if (suite.hash == NoiseHash::sha256) return aes ? "25519_AESGCM_SHA256" : "25519_ChaChaPoly_SHA256";
+  if (suite.hash == NoiseHash::sha256)
+    return aes ? "25519_AESGCM_SHA256" : "25519_ChaChaPoly_SHA256";
   return aes ? "25519_AESGCM_BLAKE2b" : "25519_ChaChaPoly_BLAKE2b";
 }
 
@@ -151,6 +151,7 @@ struct NoiseHandshake::State {
 
   bool my_turn() const { return !finished() && !failed && (message % 2 == 0) == initiator; }
   bool finished() const { return message == info(pattern).message_count; }
+  // All that is secret is gone, and so is a static key that was read and not yet proved.
   void fail() {
     const std::optional<PublicKey> remote_e = re;
     const NoisePattern was = pattern;
@@ -160,6 +161,7 @@ struct NoiseHandshake::State {
     re = remote_e;
   }
 
+  std::size_t write_size(std::size_t payload_size) const;
   bool write_tokens(MutableBytes out, std::size_t& size, RandomSource& random);
   bool read_tokens(Bytes in, std::size_t& size);
 };
@@ -179,7 +181,8 @@ Result<NoiseHandshake> NoiseHandshake::start(const Options& options) {
     return godwit::fail(ErrorCode::invalid, "IK needs the responder's static key");
   }
   if (fallback && (alice ? options.local_ephemeral == nullptr : !options.remote_ephemeral)) {
-    return godwit::fail(ErrorCode::invalid, "XXfallback needs the ephemeral key that was sent before");
+    return godwit::fail(ErrorCode::invalid,
+                        "XXfallback needs the ephemeral key that was sent before");
   }
   auto state = std::make_unique<State>();
   state->pattern = options.pattern;
@@ -212,22 +215,37 @@ Result<NoiseHandshake> NoiseHandshake::start(const Options& options) {
   return NoiseHandshake(std::move(state));
 }
 
-bool NoiseHandshake::my_turn() const { return state_->my_turn(); }
-bool NoiseHandshake::finished() const { return state_->finished() && !state_->failed; }
+bool NoiseHandshake::my_turn() const {
+  return state_->my_turn();
+}
+bool NoiseHandshake::finished() const {
+  return state_->finished() && !state_->failed;
+}
 
+// The next message's: each public key, a tag for what comes once there is a key.
+std::size_t NoiseHandshake::State::write_size(std::size_t payload_size) const {
+  bool keyed = has_key;
+  std::size_t size = 0;
+  for (const Token token : info(pattern).messages[message]) {
+    if (token == Token::e || token == Token::s) size += PublicKey{}.size();
+    if (token == Token::s && keyed) size += aead_tag_size;
+    keyed = keyed || (token != Token::e && token != Token::s);
+  }
+  return size + (keyed ? aead_tag_size : 0) + payload_size;
+}
+
+// False when the peer's point has small order. `out` has write_size() bytes.
 bool NoiseHandshake::State::write_tokens(MutableBytes out, std::size_t& size,
                                          RandomSource& random) {
   for (const Token token : info(pattern).messages[message]) {
     if (token == Token::e) {
       if (!has_e) e = KeyPair::generate(random);
       has_e = true;
-      if (out.size() - size < e.public_key.size()) return false;
-      std::ranges::copy(e.public_key, out.begin() + static_cast<std::ptrdiff_t>(size));
+      std::ranges::copy(e.public_key, out.subspan(size).begin());
       mix_hash(e.public_key);
       size += e.public_key.size();
     } else if (token == Token::s) {
       const std::size_t sealed = s.public_key.size() + overhead();
-      if (out.size() - size < sealed) return false;
       encrypt_and_hash(s.public_key, out.subspan(size, sealed));
       size += sealed;
     } else if (!mix_token(token)) {
@@ -241,20 +259,22 @@ Result<std::size_t> NoiseHandshake::write_message(Bytes payload, MutableBytes ou
                                                   RandomSource& random) {
   State& state = *state_;
   if (!state.my_turn()) {
+    state.fail();
     return godwit::fail(ErrorCode::invalid, "it is not this side's turn in the handshake");
   }
-  out = out.first(std::min(out.size(), noise_message_size_max));
-  std::size_t size = 0;
-  if (!state.write_tokens(out, size, random) ||
-      out.size() - size < payload.size() + state.overhead()) {
+  const std::size_t whole = state.write_size(payload.size());
+  if (whole > std::min(out.size(), noise_message_size_max)) {
     state.fail();
-    return godwit::fail(ErrorCode::limit,
-                        "a handshake message does not fit, or the peer's key is not a valid point");
+    return godwit::fail(ErrorCode::limit, "the handshake message does not fit");
   }
-  const std::size_t sealed = payload.size() + state.overhead();
-  state.encrypt_and_hash(payload, out.subspan(size, sealed));
+  std::size_t size = 0;
+  if (!state.write_tokens(out.first(whole), size, random)) {
+    state.fail();
+    return godwit::fail(ErrorCode::malformed, "the peer's key is a point of small order");
+  }
+  state.encrypt_and_hash(payload, out.first(whole).subspan(size));
   ++state.message;
-  return size + sealed;
+  return whole;
 }
 
 bool NoiseHandshake::State::read_tokens(Bytes in, std::size_t& size) {
@@ -282,13 +302,15 @@ bool NoiseHandshake::State::read_tokens(Bytes in, std::size_t& size) {
 Result<std::size_t> NoiseHandshake::read_message(Bytes message, MutableBytes payload_out) {
   State& state = *state_;
   if (state.failed || state.finished() || state.my_turn()) {
+    state.fail();
     return godwit::fail(ErrorCode::invalid, "it is not the peer's turn in the handshake");
   }
   std::size_t size = 0;
   const bool fits = message.size() <= noise_message_size_max;
   if (!fits || !state.read_tokens(message, size) || message.size() - size < state.overhead()) {
     state.fail();
-    return godwit::fail(ErrorCode::malformed, "the handshake message is malformed or not for this key");
+    return godwit::fail(ErrorCode::malformed,
+                        "the handshake message is malformed or not for this key");
   }
   const Bytes sealed = message.subspan(size);
   const std::size_t payload_size = sealed.size() - state.overhead();
@@ -304,9 +326,15 @@ Result<std::size_t> NoiseHandshake::read_message(Bytes message, MutableBytes pay
   return payload_size;
 }
 
-std::optional<PublicKey> NoiseHandshake::remote_static() const { return state_->rs; }
-std::optional<PublicKey> NoiseHandshake::remote_ephemeral() const { return state_->re; }
-const KeyPair& NoiseHandshake::local_ephemeral() const { return state_->e; }
+std::optional<PublicKey> NoiseHandshake::remote_static() const {
+  return state_->rs;
+}
+std::optional<PublicKey> NoiseHandshake::remote_ephemeral() const {
+  return state_->re;
+}
+const KeyPair& NoiseHandshake::local_ephemeral() const {
+  return state_->e;
+}
 
 NoiseResult NoiseHandshake::finish() {
   State& state = *state_;

@@ -17,9 +17,10 @@
 
 // The Noise Protocol Framework, revision 34: XX, IK and XXfallback over Curve25519.
 //
-// Sans I/O: bytes in, bytes out, randomness as an argument. Not thread safe; one object a handshake.
-// A call that fails leaves the handshake unusable and its secrets wiped; a caller closes the connection, or, when it
-// was message 1 of IK, starts XXfallback with remote_ephemeral(), the one thing that outlives a failure.
+// Sans I/O: bytes in, bytes out, randomness as an argument. Not thread safe; one object a
+// handshake. A call that fails leaves the handshake unusable and its secrets wiped; a caller closes
+// the connection, or, when it was message 1 of IK, starts XXfallback with remote_ephemeral(), the
+// one thing that outlives a failure.
 
 namespace godwit::crypto {
 
@@ -31,8 +32,8 @@ struct NoiseSuite {
   friend bool operator==(const NoiseSuite&, const NoiseSuite&) = default;
 };
 
-// The suites a client may ask for, by the low four bits of the preamble's last byte; none for other values, and for
-// a byte with any of the high bits set.
+// The suites a client may ask for, by the low four bits of the preamble's last byte; none for other
+// values, and for a byte with any of the high bits set.
 std::optional<NoiseSuite> suite_from_byte(std::uint8_t low_nibble);
 // None for AESGCM with BLAKE2b: it is in the test vectors and not on our wire.
 std::optional<std::uint8_t> byte_from_suite(NoiseSuite suite);
@@ -60,11 +61,13 @@ class NoiseHandshake {
     NoiseSuite suite{};
     bool initiator = false;  // XXfallback: true for the side that now sends first (Bob of IK)
     Bytes prologue;
-    const KeyPair* local_static = nullptr;           // required by all three patterns; copied
-    std::optional<PublicKey> remote_static;          // initiator of IK
-    // The client of an XXfallback re-uses the ephemeral of the IK message that failed; tests fix one.
+    const KeyPair* local_static = nullptr;   // required by all three patterns; copied
+    std::optional<PublicKey> remote_static;  // initiator of IK; the others learn it
+    // The client of an XXfallback re-uses the ephemeral of the IK message that failed; tests fix
+    // one.
     const KeyPair* local_ephemeral = nullptr;
-    std::optional<PublicKey> remote_ephemeral;       // XXfallback, its initiator: e of the failed IK message
+    std::optional<PublicKey>
+        remote_ephemeral;  // XXfallback, its initiator: e of the failed IK message
   };
 
   static Result<NoiseHandshake> start(const Options& options);
@@ -75,23 +78,26 @@ class NoiseHandshake {
   bool my_turn() const;
   bool finished() const;
 
-  // Puts the next message at the start of `out` and returns its size; the payload is encrypted as far as the pattern has keys by then.
-  // Errors: `out` too small, a message over 65 535 bytes, not this side's turn, a peer's point of small order.
+  // Puts the next message at the start of `out` and returns its size; the payload is encrypted as
+  // far as the pattern has keys by then. Errors: `out` too small, a message over 65 535 bytes, not
+  // this side's turn, a peer's point of small order.
   Result<std::size_t> write_message(Bytes payload, MutableBytes out, RandomSource& random);
-  // Reads the peer's next message; returns the size of the payload put into `payload_out`, which may not overlap.
-  // Errors: malformed (wrong size, wrong tag, a point of small order), `payload_out` too small, not the peer's turn.
+  // Reads the peer's next message; returns the size of the payload put into `payload_out`, which
+  // may not overlap. Errors: malformed (wrong size, wrong tag, a point of small order),
+  // `payload_out` too small, not the peer's turn.
   Result<std::size_t> read_message(Bytes message, MutableBytes payload_out);
 
   // Known once the pattern has revealed it.
   std::optional<PublicKey> remote_static() const;
-  // For XXfallback after a failed IK: the peer's ephemeral of the first message, also once reading it has failed
-  // (unless it was too short to hold one), or our own, all zeros before it is made and after a failure.
+  // For XXfallback after a failed IK: the peer's ephemeral of the first message, also once reading
+  // it has failed (unless it was too short to hold one), or our own, all zeros before it is made
+  // and after a failure.
   std::optional<PublicKey> remote_ephemeral() const;
   const KeyPair& local_ephemeral() const;
 
-  // REQUIRES: finished(), once. The keys (Split, section 5.2), and everything else wiped. Split's first key belongs
-  // to what the initiator sends, and the initiator is whoever `Options::initiator` says: in XXfallback it is the
-  // side that answered the IK message.
+  // REQUIRES: finished(), once. The keys (Split, section 5.2), and everything else wiped. Split's
+  // first key belongs to what the initiator sends, and the initiator is whoever
+  // `Options::initiator` says: in XXfallback it is the side that answered the IK message.
   NoiseResult finish();
 
  private:

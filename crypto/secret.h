@@ -11,7 +11,8 @@
 
 namespace godwit::crypto {
 
-// Fixed-size secret bytes: wiped when destroyed, overwritten or moved from; never printed, never compared with
+// Fixed-size secret bytes: wiped when destroyed, overwritten or moved from; never printed, never
+// compared with
 // ==. Copying is explicit.
 template <std::size_t Size>
 class Secret {
