@@ -24,7 +24,6 @@ constexpr std::size_t in_flight_max = 512;
 static_assert(in_flight_max <= protocol::unacknowledged_max);
 constexpr auto ready_timeout = std::chrono::seconds(10);
 constexpr auto ping_period = std::chrono::minutes(4);
-constexpr auto ack_delay = std::chrono::milliseconds(5);
 constexpr Duration first_back_off = std::chrono::milliseconds(100);
 constexpr Duration longest_back_off = std::chrono::seconds(30);
 
@@ -131,7 +130,7 @@ Result<std::uint64_t> Client::send(const protocol::Jid& to, std::span<const std:
 
 Instant Client::deadline() const {
   if (socket_ < 0) return connect_at_;
-  return std::min({give_up_at_, ack_at_, ping_at_});
+  return std::min(give_up_at_, ping_at_);
 }
 
 Result<void> Client::start_connection(Now now) {
@@ -169,7 +168,7 @@ void Client::disconnect(Now now, const std::string& why) {
   connection_.reset();
   output_.clear();
   output_sent_ = 0;
-  give_up_at_ = ack_at_ = ping_at_ = never;
+  give_up_at_ = ping_at_ = never;
   trouble_ = why;
   const Duration limit = std::min(longest_back_off, first_back_off * (1 << std::min(failures_, 9u)));
   ++failures_;
@@ -212,7 +211,7 @@ Result<void> Client::advance(Now now) {
     connection_->ping(1);
     ping_at_ = now.instant + ping_period;
   }
-  flush(now);
+  flush();
   return {};
 }
 
@@ -281,7 +280,6 @@ Result<void> Client::handle(std::vector<Event>& events, Now now) {
     std::uint64_t last = 0;
     for (const State::Incoming& message : incoming) last = std::max(last, message.sequence);
     if (connection_) connection_->acknowledge(last);
-    ack_at_ = std::min(ack_at_, now.instant + ack_delay);
     if (*stored > 0) events_.received();
   }
   if (!finished_.empty()) {
@@ -392,12 +390,10 @@ Result<void> Client::send_waiting() {
   return {};
 }
 
-void Client::flush(Now now) {
-  if (!connection_->ready() || now.instant >= ack_at_ || in_flight_.size() > 0) ack_at_ = never;
-  if (ack_at_ == never || output_.empty()) {
-    const auto sealed = connection_->take_output();
-    output_.insert(output_.end(), sealed.begin(), sealed.end());
-  }
+void Client::flush() {
+  // The acknowledgement goes with it: storing a batch took longer than waiting for more would gain.
+  const auto sealed = connection_->take_output();
+  output_.insert(output_.end(), sealed.begin(), sealed.end());
   while (output_sent_ < output_.size()) {
     const ssize_t sent = ::send(socket_, output_.data() + output_sent_, output_.size() - output_sent_,
                                 MSG_NOSIGNAL);
@@ -426,11 +422,10 @@ Result<bool> Client::run(const std::function<bool()>& done, Instant until) {
   }
 }
 
-void Client::close(Now now) {
+void Client::close() {
   if (socket_ < 0 || connecting_ || !connection_->ready()) return;
   connection_->say_bye();
-  ack_at_ = never;
-  flush(now);
+  flush();
   ::shutdown(socket_, SHUT_WR);
 }
 

@@ -80,7 +80,7 @@ class Client {
   // Why there is no session now; empty when there is one.
   const std::string& trouble() const { return trouble_; }
   // Acknowledges what is stored and takes leave.
-  void close(Now now);
+  void close();
 
  private:
   struct InFlight {
@@ -99,7 +99,7 @@ class Client {
   Result<void> on_refused(const Refused& refused);
   Result<void> on_stream_ended(const StreamEnded& ended, Now now);
   Result<void> send_waiting();
-  void flush(Now now);
+  void flush();
   void disconnect(Now now, const std::string& why);
 
   RandomSource& random_;
@@ -121,7 +121,6 @@ class Client {
   bool connecting_ = false;
   Instant connect_at_{};
   Instant give_up_at_ = never;  // on a connection that does not get ready
-  Instant ack_at_ = never;
   Instant ping_at_ = never;
   std::uint32_t failures_ = 0;
   std::string trouble_ = "not connected yet";
