@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   SendWords sending;
   auto* send_command = app.add_subcommand("send", "send a message, or with - one a line of standard input");
   send_command->add_option("account", sending.account, "user@domain or user@domain/device")->required();
-  send_command->add_option("text", sending.text, "the text, or -")->expected(0, 1);
+  send_command->add_option("text", sending.text, "the text, or -");
   send_command->add_option("--timeout", sending.timeout_s, "give up after so many seconds without progress (30)")
       ->check(CLI::Range(1, 86400));
 
