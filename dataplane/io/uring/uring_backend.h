@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -14,10 +16,15 @@
 
 // The kernel's TCP over io_uring, one ring a shard.
 //
-// A connection is cold (one poll armed, no buffer) or hot (a multishot receive armed); it turns hot when bytes come and
-// cold again after some idle seconds. One send is under way at a time, of all that had gathered by then. To
-// close, its operations are cancelled by descriptor, their last completions awaited, and only then is the
-// descriptor closed and the slot used again under the next generation.
+// A connection is hot (a multishot receive armed) or cold (one poll armed, no more); it starts hot,
+// turns cold after some idle seconds and hot again when bytes come. One send is under way at a
+// time, of all that had gathered by the start of a poll(). To close, each armed operation is
+// cancelled, their last completions are awaited, and only then is the descriptor closed and the
+// slot used again, under the next generation.
+//
+// A poll() makes one system call, which submits what gathered and fetches what is ready, and more
+// only while the kernel says there is more; none when there is nothing to do either way. It
+// allocates nothing in a steady state.
 //
 // Thread safety: as dataplane/io/stream.h; the ring is made by the first call on the owning thread.
 
@@ -28,10 +35,10 @@ class UringBackend {
   struct Options {
     std::uint16_t shard = 0;
     std::uint32_t connections_max = 100'000;
-    std::uint32_t send_queue_max = 1 << 20;               // bytes, per connection
-    std::size_t send_pool_bytes = std::size_t{256} << 20;
-    Duration linger = std::chrono::seconds(5);
-    Duration cold_after = std::chrono::seconds(10);
+    std::uint32_t send_queue_max = 1 << 20;                // bytes, per connection
+    std::size_t send_pool_bytes = std::size_t{256} << 20;  // at least 4 times send_queue_max
+    Duration linger = std::chrono::seconds(5);             // for any close, from its start
+    Duration cold_after = std::chrono::seconds(10);        // whole seconds
     uring::RingOptions ring{};
   };
 
@@ -40,184 +47,234 @@ class UringBackend {
   UringBackend(const UringBackend&) = delete;
   UringBackend& operator=(const UringBackend&) = delete;
 
-  // Makes the ring. Called by the others when need be; worth calling alone to hear of an error early.
+  // Makes the ring. Called by the others when need be; worth calling alone to hear of an error
+  // early. Errors: invalid for options that cannot be, io when the kernel lacks io_uring.
   Result<void> start();
+  // Errors: exists when it listens already, invalid for a host that is no address, io.
   Result<std::uint16_t> listen(const Endpoint& endpoint);
   void stop_listening();
+  // Errors: limit at connections_max, invalid for a host that is no address, io.
   Result<ConnectionName> connect(const Endpoint& endpoint);
   void set_user(ConnectionName name, std::uint64_t user);
   std::size_t send(ConnectionName name, std::span<const Bytes> chunks);
   void pause_receive(ConnectionName name);
   void resume_receive(ConnectionName name);
   void close(ConnectionName name, CloseMode mode);
+  // Costs system calls. Empty where direct descriptors are used and the kernel is older than 6.8.
   std::string peer_address(ConnectionName name);
   void wake();
-  std::size_t open_connections() const { return open_; }
-  // Connections closed at once because connections_max was reached.
+  std::size_t open_connections() const { return connections_.used(); }
+  // Connections closed at once because connections_max, or the number of descriptors, was reached.
   std::uint64_t refused_connections() const { return refused_; }
+  // Which of the kernel's features are used, for the log; empty before start().
   const std::string& describe() const { return description_; }
+  // Connections with a receive armed and with only a poll, for tests and metrics.
+  std::size_t hot_connections() const { return hot_; }
+  std::size_t cold_connections() const { return cold_; }
 
   template <StreamHandler Handler>
   std::size_t poll(Now now, std::size_t budget, Instant deadline, Handler& handler);
 
  private:
-  enum class Op : std::uint8_t { accept = 1, connect, poll, receive, send, shutdown, cancel, close, wake };
+  using Op = uring::Op;
   // What a completion means for the handler.
-  enum class Event : std::uint8_t { none, opened, connected, bytes, writable, closed };
+  enum class Event : std::uint8_t { none, opened, connected, bytes, writable };
   struct Completion {
     Event event = Event::none;
+    bool rearm = false;  // see to the receive after the callback, which may pause or close
     std::uint32_t slot = 0;
-    MutableBytes lease{};
     std::int32_t buffer = -1;  // to recycle after the callback
+    MutableBytes lease{};
   };
   struct Deadline {
     Instant at;
     ConnectionName name;
   };
+  struct Stash {
+    std::vector<std::uint8_t> bytes;
+    bool ends = false;  // the peer's FIN follows
+  };
 
   static std::uint64_t tag(Op op, std::uint32_t slot, std::uint16_t generation) {
-    return std::uint64_t{static_cast<std::uint8_t>(op)} << 56 | std::uint64_t{generation} << 32 | slot;
+    return std::uint64_t{static_cast<std::uint8_t>(op)} << 56 | std::uint64_t{generation} << 32 |
+           slot;
   }
   ConnectionName name_of(std::uint32_t slot) const {
     return {slot, options_.shard, connections_[slot].generation};
   }
   uring::Connection* find(ConnectionName name);
-  std::uint32_t take_slot();
-  io_uring_sqe* operation(std::uint32_t slot, Op op);
-  void target(io_uring_sqe* sqe, const uring::Connection& connection);
+  void submit_for(io_uring_sqe* sqe, std::uint32_t slot, Op op);
 
-  void arm_accept();
+  // uring_receive.cc
+  static bool wants_receive(const uring::Connection& connection);
   void arm_receive(std::uint32_t slot);
   void arm_poll(std::uint32_t slot);
-  void arm_wake();
+  void rearm(std::uint32_t slot);
   void cancel_receive(std::uint32_t slot);
-  void start_send(std::uint32_t slot);
-  void mark_dirty(std::uint32_t slot);
-  void drop_queue(uring::Connection& connection);
-  void begin_drain(std::uint32_t slot, CloseReason reason);
-  void drained(std::uint32_t slot);
-  void die(std::uint32_t slot, CloseReason reason);
-  void close_when_quiet(std::uint32_t slot);
-
-  Completion on_completion(const io_uring_cqe& cqe);
-  Completion on_accept(const io_uring_cqe& cqe);
-  Completion on_connect(std::uint32_t slot, int result);
   Completion on_receive(std::uint32_t slot, const io_uring_cqe& cqe);
-  Completion on_sent(std::uint32_t slot, int result);
-  Completion on_closed(std::uint32_t slot);
-  Completion hold_back(std::uint32_t slot, MutableBytes lease, std::int32_t buffer);
+  void on_fin(std::uint32_t slot);
+  void stash(std::uint32_t slot, Bytes bytes, bool ends);
+  Completion take_stash(std::uint32_t slot, Stash& stash);
+  void return_stash(std::uint32_t slot, const Stash& stash);
+  void rearm_starved();
+  void cool_idle();
+
+  // uring_send.cc
+  void append(uring::Connection& connection, Bytes chunk);
+  void mark_dirty(std::uint32_t slot);
   void flush_sends();
+  void start_send(std::uint32_t slot);
+  Completion on_sent(std::uint32_t slot, int result);
+  void on_send_failed(std::uint32_t slot);
+  void drop_queue(uring::Connection& connection);
+  bool takes_writable(std::uint32_t slot);
+
+  // uring_close.cc
+  void arm_accept();
+  Completion on_accept(const io_uring_cqe& cqe);
+  void drop_accepted(std::int32_t descriptor);
+  Completion on_connect(std::uint32_t slot, int result);
+  void begin_drain(std::uint32_t slot);
+  void send_fin(std::uint32_t slot);
+  void die(std::uint32_t slot, CloseReason reason, bool abort = false);
+  void cancel(std::uint32_t slot, Op op);
+  void note_if_quiet(std::uint32_t slot);
+  void close_descriptor(const uring::Connection& connection);
+  void expire_lingering();
+
+  // uring_backend.cc
+  void arm_wake();
+  void begin_poll(Now now, Instant deadline);
+  Completion on_completion(const io_uring_cqe& cqe);
   void house_keep();
+
+  template <StreamHandler Handler>
+  void dispatch(const Completion& completion, Handler& handler);
+  template <StreamHandler Handler>
+  std::size_t deliver_stashes(Handler& handler);
+  template <StreamHandler Handler>
+  std::size_t report_relief(Handler& handler);
+  template <StreamHandler Handler>
+  std::size_t report_finished(Handler& handler);
 
   const Options options_;
   std::unique_ptr<uring::Ring> ring_;
   std::string description_;
-  std::deque<uring::Connection> connections_;
-  std::vector<std::uint32_t> free_slots_;
+  uring::ConnectionTable connections_;
   uring::SendPool send_pool_;
+  // Slots with something to do. A slot may have ended or begun anew meanwhile: each entry is looked
+  // at afresh.
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> starved_;
   std::vector<std::uint32_t> resumed_;
-  std::vector<std::uint32_t> wanting_;  // refused for want of memory with nothing under way
-  std::unordered_map<std::uint32_t, std::deque<std::vector<std::uint8_t>>> stashes_;
+  std::vector<std::uint32_t> awaiting_pool_;
+  std::vector<std::uint32_t> finished_;
+  std::vector<std::uint32_t> scratch_;
+  std::unordered_map<std::uint32_t, Stash> stashes_;
   std::deque<Deadline> lingering_;
-  // Scatter lists of the sends being submitted; the kernel has read them when enter returns.
-  std::deque<msghdr> headers_;
-  std::deque<std::array<iovec, 16>> vectors_;
   Now now_{};
+  std::uint32_t now_s_ = 0;
   int listener_ = -1;
-  bool accepting_ = false;
+  std::uint16_t listener_generation_ = 0;
+  Instant accept_again_ = never;  // after the kernel was out of descriptors
   int wake_descriptor_ = -1;
   std::uint64_t wake_value_ = 0;
+  std::atomic<bool> wake_pending_{false};
   std::uint32_t sweep_hand_ = 0;
   Instant next_sweep_{};
-  std::size_t open_ = 0;
+  std::size_t hot_ = 0;
+  std::size_t cold_ = 0;
   std::uint64_t refused_ = 0;
 };
 
 template <StreamHandler Handler>
 std::size_t UringBackend::poll(Now now, std::size_t budget, Instant deadline, Handler& handler) {
-  now_ = now;
-  GODWIT_CHECK(start().has_value());
-  flush_sends();
-  const bool busy = !resumed_.empty() || !wanting_.empty();
-  Duration wait{};
-  if (!busy && deadline > now.instant) {
-    wait = std::min<Duration>(deadline - now.instant, std::chrono::seconds(1));
+  begin_poll(now, deadline);
+  std::size_t events = deliver_stashes(handler);
+  io_uring_cqe cqe;
+  for (;;) {
+    for (; events < budget && ring_->next(cqe); ++events) dispatch(on_completion(cqe), handler);
+    if (events >= budget || !ring_->has_more()) break;
+    ring_->publish_buffers();
+    ring_->enter(Duration::zero());
   }
-  ring_->enter(wait);
-  headers_.clear();
-  vectors_.clear();
+  house_keep();
+  events += report_relief(handler);
+  events += report_finished(handler);
+  return events;
+}
 
-  const auto dispatch = [&](const Completion& completion) {
+template <StreamHandler Handler>
+void UringBackend::dispatch(const Completion& completion, Handler& handler) {
+  if (completion.event != Event::none) {
     const ConnectionName name = name_of(completion.slot);
     const std::uint64_t user = connections_[completion.slot].user;
     switch (completion.event) {
-      case Event::none:
-        break;
-      case Event::opened:
-      case Event::connected:
-        handler.on_open(name, completion.event == Event::connected);
-        break;
       case Event::bytes:
         handler.on_bytes(name, user, completion.lease);
         break;
       case Event::writable:
         handler.on_writable(name, user);
         break;
-      case Event::closed: {
-        const CloseReason reason = connections_[completion.slot].reason;
-        uring::Connection& connection = connections_[completion.slot];
-        const std::uint16_t generation = connection.generation == UINT16_MAX
-                                             ? std::uint16_t{1}
-                                             : static_cast<std::uint16_t>(connection.generation + 1);
-        connection = uring::Connection{};
-        connection.generation = generation;
-        free_slots_.push_back(completion.slot);
-        --open_;
-        handler.on_closed(name, user, reason);
+      case Event::opened:
+      case Event::connected:
+        handler.on_open(name, completion.event == Event::connected);
         break;
-      }
+      case Event::none:
+        break;
     }
-    if (completion.buffer >= 0) ring_->recycle(static_cast<std::uint16_t>(completion.buffer));
-  };
+  }
+  if (completion.buffer >= 0) ring_->recycle(static_cast<std::uint16_t>(completion.buffer));
+  if (completion.rearm) rearm(completion.slot);
+}
 
-  std::size_t events = ring_->drain(budget, [&](const io_uring_cqe& cqe) { dispatch(on_completion(cqe)); });
-  std::vector<std::uint32_t> resumed;
-  resumed.swap(resumed_);
-  for (const std::uint32_t slot : resumed) {
-    const auto found = stashes_.find(slot);
-    if (found == stashes_.end()) continue;
-    std::deque<std::vector<std::uint8_t>> stash = std::move(found->second);
-    stashes_.erase(found);
-    connections_[slot].stashed = false;
-    while (!stash.empty()) {
-      if (connections_[slot].phase != uring::Phase::open) break;
-      if (connections_[slot].paused) {  // again, from the callback
-        connections_[slot].stashed = true;
-        stashes_[slot] = std::move(stash);
-        break;
-      }
-      std::vector<std::uint8_t> bytes = std::move(stash.front());
-      stash.pop_front();
-      if (bytes.empty()) {
-        begin_drain(slot, CloseReason::peer_closed);
-      } else {
-        dispatch({.event = Event::bytes, .slot = slot, .lease = bytes});
-      }
-      ++events;
-    }
+// What came while they were paused, for those that go on.
+template <StreamHandler Handler>
+std::size_t UringBackend::deliver_stashes(Handler& handler) {
+  if (resumed_.empty()) return 0;
+  std::size_t events = 0;
+  scratch_.swap(resumed_);
+  for (const std::uint32_t slot : scratch_) {
+    Stash stash;
+    const Completion completion = take_stash(slot, stash);
+    dispatch(completion, handler);
+    return_stash(slot, stash);
+    ++events;
   }
-  std::vector<std::uint32_t> wanting;
-  wanting.swap(wanting_);
-  for (const std::uint32_t slot : wanting) {
-    uring::Connection& connection = connections_[slot];
-    if (connection.phase != uring::Phase::open || !connection.want_writable) continue;
-    connection.want_writable = false;
-    dispatch({.event = Event::writable, .slot = slot});
+  scratch_.clear();
+  return events;
+}
+
+// The pool has memory again for those it had to refuse.
+template <StreamHandler Handler>
+std::size_t UringBackend::report_relief(Handler& handler) {
+  if (awaiting_pool_.empty() || !send_pool_.is_relieved()) return 0;
+  std::size_t events = 0;
+  scratch_.swap(awaiting_pool_);
+  for (const std::uint32_t slot : scratch_) {
+    connections_[slot].awaits_pool = false;
+    if (!takes_writable(slot)) continue;
+    dispatch({.event = Event::writable, .slot = slot}, handler);
+    ++events;
   }
-  ring_->publish_buffers();
-  house_keep();
+  scratch_.clear();
+  return events;
+}
+
+template <StreamHandler Handler>
+std::size_t UringBackend::report_finished(Handler& handler) {
+  std::size_t events = 0;
+  // Callbacks may end more of them.
+  for (; events < finished_.size(); ++events) {
+    const std::uint32_t slot = finished_[events];
+    const ConnectionName name = name_of(slot);
+    const uring::Connection last = connections_[slot];
+    if (last.stashed) stashes_.erase(slot);
+    close_descriptor(last);
+    connections_.give_back(slot);
+    handler.on_closed(name, last.user, last.reason);
+  }
+  finished_.clear();
   return events;
 }
 
