@@ -87,6 +87,10 @@ class Home {
     std::uint16_t seen_oldest = 0;
     Load load = Load::record;
     queues::AccountStatus status = queues::AccountStatus::active;
+    // Storage could not say what it holds. Devices may connect; messages to them are refused, because nothing may be
+    // delivered before what is stored. Asked again from retry_at on.
+    bool store_unknown = false;
+    Instant retry_at{};
     bool refreshed = false;  // the record was asked for again because a device was unknown
   };
   struct Timer {
@@ -106,6 +110,7 @@ class Home {
   void on_account_removed(queues::Command command, Now now);
   void on_summary(const queues::StoreReply& reply, Now now);
   void apply_record(std::uint32_t index, const queues::AccountRecord& record);
+  bool request_summary(std::uint32_t index);
   void become_ready(std::uint32_t index, Now now);
   void fail_loading(std::uint32_t index, protocol::Condition condition,
                     protocol::StreamCondition stream_condition);

@@ -32,6 +32,10 @@ void Home::route(Command command, std::string_view user, Now now) {
     }
     return refuse(command, Condition::internal_server_error);
   }
+  if (account.store_unknown && account.load == Load::ready && now.instant >= account.retry_at) {
+    account.retry_at = now.instant + settings_.storage_retry;
+    if (request_summary(index)) account.load = Load::store;
+  }
   if (account.load != Load::ready) return park(index, command);
   switch (command.kind) {
     case CommandKind::attach:
@@ -99,12 +103,16 @@ void Home::on_account_found(Command command, Now) {
   Account& account = accounts_[index];
   apply_record(index, queues::decode_account_record(buffer.bytes()));
   account.load = Load::store;
-  queues::StoreRequest request{.kind = queues::StoreRequestKind::summarize,
-                               .account_id = account.account_id,
-                               .mailbox = {index, account.generation}};
-  if (!post_store(account.hash, request)) {
+  if (!request_summary(index)) {
     fail_loading(index, Condition::resource_constraint, StreamCondition::resource_constraint);
   }
+}
+
+bool Home::request_summary(std::uint32_t index) {
+  const Account& account = accounts_[index];
+  return post_store(account.hash, {.kind = queues::StoreRequestKind::summarize,
+                                   .account_id = account.account_id,
+                                   .mailbox = {index, account.generation}});
 }
 
 void Home::on_account_missing(Command command, Now) {
@@ -153,10 +161,14 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   if (index == 0 || accounts_[index].load != Load::store) return;
   if (reply.kind == queues::StoreReplyKind::summary_failed) {
     counters_.set(ShardMetric::store_failing, 1);
-    return fail_loading(index, Condition::resource_constraint,
-                        StreamCondition::internal_server_error);
+    accounts_[index].store_unknown = true;
+    accounts_[index].retry_at = now.instant + settings_.storage_retry;
+    return become_ready(index, now);
   }
-  if (reply.kind == queues::StoreReplyKind::summary_end) return become_ready(index, now);
+  if (reply.kind == queues::StoreReplyKind::summary_end) {
+    accounts_[index].store_unknown = false;
+    return become_ready(index, now);
+  }
   const Device* device = find_device(accounts_[index], reply.device);
   if (device == nullptr) return;
   Mailbox& mailbox = *mailboxes_.find(device->mailbox);
@@ -166,12 +178,14 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   mailbox.store_bytes = reply.bytes;
   mailbox.acknowledged = reply.sequence - 1;
   mailbox.next_sequence = std::max(mailbox.next_sequence, reply.high + 1);
+  // It came while storage could not be read, so it does not know of these: it shall come again.
+  if (mailbox.connected()) kick(mailbox, StreamCondition::internal_server_error);
 }
 
 void Home::become_ready(std::uint32_t index, Now now) {
   accounts_[index].load = Load::ready;
   for (const Device& device : accounts_[index].devices) {
-    mailboxes_.at(device.mailbox.index).summarized = true;
+    mailboxes_.at(device.mailbox.index).summarized = !accounts_[index].store_unknown;
   }
   const auto parked = std::move(accounts_[index].parked);
   if (!parked) return;

@@ -31,6 +31,7 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
       (envelope.to_device != 0 && find_device(account, envelope.to_device) == nullptr)) {
     return refuse(command, Condition::item_not_found);
   }
+  if (account.store_unknown) return refuse(command, Condition::resource_constraint);
   if (envelope.ephemeral) return drop_ephemeral(index, command, now);
   if (answer_duplicate(account, command)) return;
   const std::size_t bytes = command.buffer->capacity + sizeof(queues::BufferBlock);

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real binaries, driven from outside: a gateway on a free port with a folder of its own, and its clients."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+APPS = os.environ.get("GODWIT_APPS", "build/apps")
+
+
+def program(name):
+    return os.path.join(APPS, name)
+
+
+class Gateway:
+    """One godwitd. Ends with stop() or kill(); start() again goes on with the same folder and port."""
+
+    def __init__(self, folder=None, shards=2, config=None):
+        self.folder = folder or tempfile.mkdtemp(prefix="godwit-e2e-")
+        self.data = os.path.join(self.folder, "data")
+        self.socket = os.path.join(self.data, "admin.sock")
+        self.log_path = os.path.join(self.folder, "log")
+        self.shards = shards
+        self.config = config
+        self.port = 0
+        self.process = None
+        self.operator_key = ""
+
+    def start(self):
+        words = [program("godwitd"), "--data", self.data, "--listen", f"127.0.0.1:{self.port}",
+                 "--metrics", "127.0.0.1:0", "--shards", str(self.shards)]
+        if self.config is not None:
+            path = os.path.join(self.folder, "godwit.toml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(self.config)
+            words += ["--config", path]
+        start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with open(self.log_path, encoding="utf-8", errors="replace") as log:
+                log.seek(start)
+                text = log.read()
+            listening = re.search(r"^listening on 127\.0\.0\.1:(\d+),.* metrics 127\.0\.0\.1:(\d+)", text, re.M)
+            if listening:
+                self.port = int(listening.group(1))
+                self.metrics_port = int(listening.group(2))
+                self.operator_key = re.search(r"operator key ([0-9a-f]{64})", text).group(1)
+                return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError("the gateway did not start:\n" + self.log())
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+    def destroy(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def home(self, name):
+        return os.path.join(self.folder, name)
+
+    def client_words(self, name, *words):
+        return [program("godwit"), "--home", self.home(name), *words]
+
+    def client(self, name, *words, stdin="", timeout=60):
+        return subprocess.run(self.client_words(name, *words), input=stdin, capture_output=True,
+                              text=True, timeout=timeout, check=False)
+
+    def register(self, name, *more, home=None):
+        return self.client(home or name, "register", f"{name}@localhost", "--server",
+                           f"127.0.0.1:{self.port}", *more)
+
+    def control(self, *words):
+        return subprocess.run([program("godwitctl"), "--socket", self.socket, *words],
+                              capture_output=True, text=True, timeout=30, check=False)
+
+    def status(self):
+        return json.loads(self.control("--json", "status").stdout)
+
+
+def texts(output):
+    """The texts of `receive` without --json: sender, id, text."""
+    return [line.split(" ", 2)[2] for line in output.splitlines()]
