@@ -21,8 +21,27 @@ using Buffer = std::vector<std::uint8_t>;
 
 constexpr AeadKind kinds[] = {AeadKind::aes_256_gcm, AeadKind::chacha20_poly1305};
 // Around the cipher's block, and the size from which libcrypto takes over.
-constexpr std::size_t sizes[] = {0,   1,   15,  16,  17,   63,   64,   65,   100,  127,
-                                 128, 129, 200, 300, 2031, 2032, 2047, 2048, 2049, 70'000};
+constexpr std::size_t sizes[] = {0,
+                                 1,
+                                 15,
+                                 16,
+                                 17,
+                                 63,
+                                 64,
+                                 65,
+                                 100,
+                                 127,
+                                 128,
+                                 129,
+                                 200,
+                                 300,
+                                 aes_gcm_libcrypto_from - 17,
+                                 aes_gcm_libcrypto_from - 16,
+                                 aes_gcm_libcrypto_from - 1,
+                                 aes_gcm_libcrypto_from,
+                                 aes_gcm_libcrypto_from + 1,
+                                 4096,
+                                 70'000};
 
 Buffer random_buffer(SeededRandom& random, std::size_t size) {
   Buffer bytes(size);
