@@ -41,8 +41,10 @@ struct NumberField {
 inline Result<std::uint64_t> number_field(const nlohmann::json& request, const NumberField& field) {
   const auto found = request.find(field.name);
   if (found == request.end()) return field.missing;
-  const bool in_range = found->is_number_unsigned() && found->get<std::uint64_t>() >= field.min &&
-                        found->get<std::uint64_t>() <= field.max;
+  const bool whole = found->is_number_unsigned() ||
+                     (found->is_number_integer() && found->get<std::int64_t>() >= 0);
+  const bool in_range =
+      whole && found->get<std::uint64_t>() >= field.min && found->get<std::uint64_t>() <= field.max;
   if (!in_range) {
     return fail(ErrorCode::invalid,
                 "'" + std::string(field.name) + "' must be a whole number from " +

@@ -39,6 +39,7 @@ std::expected<Question, Condition> read_question(Bytes node, std::string_view do
   protocol::NodeReader reader(node, {domain});
   Question question;
   std::string element;
+  std::size_t items = 0;
   for (;;) {
     switch (reader.next()) {
       case NodeEvent::element:
@@ -47,6 +48,7 @@ std::expected<Question, Condition> read_question(Bytes node, std::string_view do
         if (reader.depth() > 2 || (reader.depth() == 2 && element != "item")) {
           return std::unexpected(Condition::bad_request);
         }
+        if (reader.depth() == 2) ++items;
         break;
       case NodeEvent::attribute: {
         const bool item = reader.depth() == 2 && reader.name() == "jid";
@@ -59,6 +61,8 @@ std::expected<Question, Condition> read_question(Bytes node, std::string_view do
         break;
       }
       case NodeEvent::end:
+        // An item that names nobody must not turn "unblock these" into "unblock all".
+        if (items != question.users.size()) return std::unexpected(Condition::bad_request);
         return question;
       case NodeEvent::error:
         return std::unexpected(Condition::bad_request);
@@ -77,7 +81,8 @@ bool write_list(ByteWriter& out, const Account& account, const Question& questio
   node.open("blocklist");
   if (left > items_per_page) node.attribute("more", std::uint32_t{1});
   for (std::size_t i = 0; i < std::min(left, items_per_page); ++i) {
-    node.open("item").attribute("jid", protocol::JidView{.user = first[static_cast<std::ptrdiff_t>(i)], .domain = domain});
+    node.open("item").attribute(
+        "jid", protocol::JidView{.user = first[static_cast<std::ptrdiff_t>(i)], .domain = domain});
     node.close();
   }
   node.close();
@@ -124,10 +129,9 @@ BlockingAnswer answer_blocking(const BlockingRequest& request, AccountStore& acc
   const auto changed = carry_out(request, accounts, list);
   ByteWriter stanza(out);
   if (changed) {
-    GODWIT_CHECK(protocol::write(stanza, protocol::Iq{.type = IqType::result,
-                                                      .id = request.iq.id,
-                                                      .node = list.written()},
-                                 {request.domain}));
+    GODWIT_CHECK(protocol::write(
+        stanza, protocol::Iq{.type = IqType::result, .id = request.iq.id, .node = list.written()},
+        {request.domain}));
   } else {
     GODWIT_CHECK(protocol::write(stanza, protocol::StanzaError{.kind = protocol::StanzaType::iq,
                                                                .id = request.iq.id,
