@@ -236,6 +236,7 @@ void Gateway::start_storage() {
           return std::unique_ptr<queues::MessageStore>(std::move(*store));
         },
         .counters = unit->counters,
+        .clock = monotonic_now,
         .on_error = [raw = unit.get()](unsigned, const Error& error) {
           const std::lock_guard lock(raw->error_mutex);
           if (raw->last_error != error.message) spdlog::error("storage: {}", error.message);

@@ -148,10 +148,10 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
   const Error* failed = nullptr;
   if (!operations_.empty()) {
     MessageStore* store = store_of(number, now);
-    const Instant before = monotonic_now();
+    const Instant before = options_.clock();
     auto done = store != nullptr ? store->apply(operations_) : std::unexpected(unavailable);
     options_.counters.set(StorageMetric::commit_microseconds_last,
-                          static_cast<std::uint64_t>((monotonic_now() - before) /
+                          static_cast<std::uint64_t>((options_.clock() - before) /
                                                      std::chrono::microseconds(1)));
     if (!done) {
       error = done.error();

@@ -34,6 +34,7 @@ class StorageWorker {
     std::function<Result<std::unique_ptr<MessageStore>>(unsigned file)> open;
     StorageCounters& counters;
     std::size_t buffer_pool_bytes = std::size_t{256} << 20;  // for what is loaded
+    std::function<Instant()> clock = [] { return Instant{}; };  // times commits, for the metric alone
     std::function<void(unsigned file, const Error&)> on_error;  // for the log; may be empty
   };
 
