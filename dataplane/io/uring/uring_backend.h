@@ -193,8 +193,10 @@ std::size_t UringBackend::poll(Now now, std::size_t budget, Instant deadline, Ha
   std::size_t events = deliver_stashes(handler);
   io_uring_cqe cqe;
   for (;;) {
+    const std::size_t before = events;
     for (; events < budget && ring_->next(cqe); ++events) dispatch(on_completion(cqe), handler);
-    if (events >= budget || !ring_->has_more()) break;
+    // More only after progress, so that a turn ends whatever the kernel says.
+    if (events == before || events >= budget || !ring_->has_more()) break;
     ring_->publish_buffers();
     ring_->enter(Duration::zero());
   }
