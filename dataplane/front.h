@@ -74,7 +74,8 @@ class Front {
 
   std::size_t session_count() const { return ready_; }
   void list_sessions(std::uint64_t query);
-  void kick(const protocol::Jid& jid);
+  // Returns how many sessions it closed.
+  std::uint32_t kick(const protocol::Jid& jid);
   // Tells every client to go and come back within `spread`, and takes no new one.
   void drain(Duration spread);
   // Nothing is outstanding and nothing waits to leave.

@@ -306,11 +306,14 @@ void Front<Io>::list_sessions(std::uint64_t query) {
 }
 
 template <io::StreamBackend Io>
-void Front<Io>::kick(const protocol::Jid& jid) {
+std::uint32_t Front<Io>::kick(const protocol::Jid& jid) {
+  std::uint32_t closed = 0;
   for_each_session([&](Session& session) {
     if (session.user != jid.user || (jid.device != 0 && session.device != jid.device)) return;
     fail(session, protocol::StreamCondition::policy_violation, 0, "disconnected by an operator");
+    ++closed;
   });
+  return closed;
 }
 
 template <io::StreamBackend Io>

@@ -164,7 +164,7 @@ class Home {
   void on_admin_query(queues::Command command, Now now);
   void list_queues(std::uint64_t query);
   void purge(const protocol::Jid& jid);
-  void end_query(std::uint64_t query);
+  void end_query(std::uint64_t query, std::uint32_t affected);
 
   Account& account_of(const queues::Mailbox& mailbox) { return accounts_[mailbox.account]; }
   bool to_front(const queues::Command& command) { return port_.post(command.session.shard, command); }

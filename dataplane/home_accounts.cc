@@ -260,7 +260,11 @@ void Home::on_account_changed(Command command, Now) {
 void Home::on_account_removed(Command command, Now) {
   const queues::Buffer buffer = command.take_buffer();
   const std::uint32_t index = index_.find(command.account);
-  if (index == 0 || accounts_[index].user != as_text(buffer.bytes())) return;
+  if (index == 0) {  // not in memory: what is stored for it goes all the same
+    post_store(command.account, {.kind = queues::StoreRequestKind::purge, .account_id = command.id});
+    return;
+  }
+  if (accounts_[index].user != as_text(buffer.bytes())) return;
   Account& account = accounts_[index];
   for (const Device& device : account.devices) {
     Mailbox& mailbox = *mailboxes_.find(device.mailbox);

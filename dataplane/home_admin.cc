@@ -19,11 +19,11 @@ void Home::on_admin_query(Command command, Now) {
   const auto jid = protocol::parse_jid(as_text(argument.bytes()));
   if (query == AdminQuery::queues) list_queues(command.id);
   if (query == AdminQuery::purge && jid) purge(*jid);
-  end_query(command.id);
+  end_query(command.id, command.number);
 }
 
-void Home::end_query(std::uint64_t query) {
-  port_.answer(options_.control, {.kind = CommandKind::admin_end, .id = query});
+void Home::end_query(std::uint64_t query, std::uint32_t affected) {
+  port_.answer(options_.control, {.kind = CommandKind::admin_end, .number = affected, .id = query});
 }
 
 void Home::list_queues(std::uint64_t query) {
@@ -59,7 +59,7 @@ void Home::list_queues(std::uint64_t query) {
 }
 
 // Drops what waits for one device. Senders of what was not safe yet are told; of what was stored, they were told that
-// it is accepted: an operator's decision against promise 1, and logged as such by control.
+// it is accepted: an operator's decision against promise 1.
 void Home::purge(const protocol::Jid& jid) {
   for (std::uint32_t i = 1; i < mailboxes_.end(); ++i) {
     Mailbox& mailbox = mailboxes_.at(i);

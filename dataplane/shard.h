@@ -131,7 +131,7 @@ class Shard {
     if (query == queues::AdminQuery::kick) {
       const auto jid = protocol::parse_jid(
           as_text(Bytes{command.buffer->data(), command.buffer->size}));
-      if (jid) front_.kick(*jid);
+      if (jid) command.number = front_.kick(*jid);
     }
     home_.handle(command, now);
   }

@@ -40,22 +40,22 @@ enum class CommandKind : std::uint8_t {
   account_lookup,  // account, id = lookup token, buffer = user
   // Control to home.
   account_found,    // account, id = lookup token, buffer = AccountRecord
-  account_missing,  // account, id = lookup token
+  account_missing,  // account, id = lookup token, detail = protocol::Condition when control could not look
   account_changed,  // account, buffer = AccountRecord; sent unasked, ignored where the account is not loaded
-  account_removed,  // account, buffer = user; mailboxes are purged, sessions kicked
+  account_removed,  // account, id = account id, buffer = user; mailboxes are purged, sessions kicked
 
   // Front to control.
   register_,   // session, buffer = RegisterRequest
   server_iq,   // session, number, id, account, sender_device, buffer = ServerIq
   // Control to front.
   registered,       // session, device
-  register_refused, // session, detail = protocol::Condition
+  register_refused, // session, detail = protocol::Condition, buffer = a sentence
   server_iq_reply,  // session, number, buffer = one encoded stanza (iq result or error)
 
   // Control to every shard, and back.
   admin_query,  // id = query, detail = AdminQuery, buffer = argument or none
   admin_row,    // id = query, buffer = one row
-  admin_end,    // id = query
+  admin_end,    // id = query, number = sessions closed
   settings,     // buffer = dataplane settings that may change while running
   drain,        // number = spread of reconnects, ms
 };
