@@ -18,24 +18,33 @@ int main(int argc, char** argv) {
   RegisterWords registration;
   auto* register_command = app.add_subcommand("register", "make a device of an account");
   register_command->add_option("account", registration.account, "user@domain")->required();
-  register_command->add_option("--server", registration.server, "host:port of the gateway")->required();
-  register_command->add_option("--operator-key", registration.operator_key,
-                               "the operator's public key, 64 hex digits; without it the first is trusted");
+  register_command->add_option("--server", registration.server, "host:port of the gateway")
+      ->required();
+  register_command->add_option(
+      "--operator-key", registration.operator_key,
+      "the operator's public key, 64 hex digits; without it the first is trusted");
   register_command->add_option("--invite", registration.invite, "invite code");
 
   SendWords sending;
-  auto* send_command = app.add_subcommand("send", "send a message, or with - one a line of standard input");
-  send_command->add_option("account", sending.account, "user@domain or user@domain/device")->required();
+  auto* send_command =
+      app.add_subcommand("send", "send a message, or with - one a line of standard input");
+  send_command->add_option("account", sending.account, "user@domain or user@domain/device")
+      ->required();
   send_command->add_option("text", sending.text, "the text, or -");
-  send_command->add_option("--timeout", sending.timeout_s, "give up after so many seconds without progress (30)")
+  send_command
+      ->add_option("--timeout", sending.timeout_s,
+                   "give up after so many seconds without progress (30)")
       ->check(CLI::Range(1, 86400));
 
   ReceiveWords receiving;
   auto* receive_command = app.add_subcommand("receive", "print what has come");
-  receive_command->add_option("--count", receiving.count, "end after so many messages")->check(CLI::Range(1, 1'000'000'000));
-  receive_command->add_option("--timeout", receiving.timeout_s, "end after so many seconds with nothing new")
+  receive_command->add_option("--count", receiving.count, "end after so many messages")
+      ->check(CLI::Range(1, 1'000'000'000));
+  receive_command
+      ->add_option("--timeout", receiving.timeout_s, "end after so many seconds with nothing new")
       ->check(CLI::Range(0, 86400));
-  receive_command->add_flag("--json", receiving.json, "one JSON object a line: from, id, text, time");
+  receive_command->add_flag("--json", receiving.json,
+                            "one JSON object a line: from, id, text, time");
   receive_command->add_flag("--follow", receiving.follow, "go on printing what comes");
 
   std::string peer;

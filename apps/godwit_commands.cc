@@ -14,6 +14,7 @@
 
 #include "apps/line_input.h"
 #include "client/client.h"
+#include "protocol/text.h"
 
 namespace godwit::apps {
 
@@ -22,7 +23,9 @@ using client::ClientEvents;
 
 namespace {
 
-constexpr auto register_timeout = std::chrono::seconds(20);
+constexpr auto register_timeout = std::chrono::seconds(10);
+// Messages of one call that wait for their answer; past it standard input waits.
+constexpr std::size_t open_max = 4096;
 
 int complain(const std::string& message, int code = 1) {
   std::cerr << "godwit: " << message << "\n";
@@ -47,27 +50,35 @@ std::string iso_time(std::int64_t time_ms) {
   return text;
 }
 
-// One line whatever the sender wrote: control characters and backslashes are escaped.
-std::string one_line(const std::string& text) {
+// One line whatever the sender wrote, and nothing that a terminal obeys: control characters,
+// backslashes and bytes that are no UTF-8 are escaped.
+std::string one_line(std::string_view text) {
   std::string line;
-  for (const char c : text) {
-    if (c == '\n') {
+  while (!text.empty()) {
+    std::size_t size = 1;
+    while (size <= 4 && size <= text.size() && !protocol::is_printable_utf8(text.substr(0, size)))
+      ++size;
+    const bool printable = size <= 4 && size <= text.size();
+    if (!printable) size = 1;
+    if (text[0] == '\n') {
       line += "\\n";
-    } else if (c == '\\') {
+    } else if (text[0] == '\\') {
       line += "\\\\";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(c));
-      line += escaped;
+    } else if (printable) {
+      line += text.substr(0, size);
     } else {
-      line += c;
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(text[0]));
+      line += escaped;
     }
+    text.remove_prefix(size);
   }
   return line;
 }
 
 std::string format(const client::State::Incoming& message, bool json) {
-  if (!json) return message.from + " " + std::to_string(message.id) + " " + one_line(message.payload);
+  if (!json)
+    return message.from + " " + std::to_string(message.id) + " " + one_line(message.payload);
   const nlohmann::json object = {{"from", message.from},
                                  {"id", message.id},
                                  {"text", message.payload},
@@ -106,7 +117,8 @@ struct Opened {
 };
 
 // The client of a registered device, or the exit code.
-std::expected<std::unique_ptr<Opened>, int> open_registered(const std::string& home, ClientEvents events) {
+std::expected<std::unique_ptr<Opened>, int> open_registered(const std::string& home,
+                                                            ClientEvents events) {
   auto opened = std::make_unique<Opened>();
   auto client = Client::open(home, opened->random, std::move(events));
   if (!client) return std::unexpected(complain(client.error().message));
@@ -123,11 +135,13 @@ std::expected<std::unique_ptr<Opened>, int> open_registered(const std::string& h
 int run_register(const std::string& home, const RegisterWords& words) {
   const auto jid = protocol::parse_jid(words.account);
   if (!jid) return complain(jid.error().message, 2);
-  if (jid->device != 0) return complain("give user@domain without a device; the gateway chooses it", 2);
+  if (jid->device != 0)
+    return complain("give user@domain without a device; the gateway chooses it", 2);
   client::Registration registration{.jid = *jid, .server = words.server, .invite = words.invite};
   if (!words.operator_key.empty()) {
     registration.operator_key = read_operator_key(words.operator_key);
-    if (!registration.operator_key) return complain("--operator-key takes 64 hexadecimal digits", 2);
+    if (!registration.operator_key)
+      return complain("--operator-key takes 64 hexadecimal digits", 2);
   }
   bool ready = false;
   std::uint16_t device = 0;
@@ -143,7 +157,7 @@ int run_register(const std::string& home, const RegisterWords& words) {
   auto client = Client::open(home, random, events);
   if (!client) return complain(client.error().message);
   if (auto asked = (*client)->register_device(registration); !asked) {
-    return complain(asked.error().message);
+    return complain(asked.error().message, asked.error().code == ErrorCode::invalid ? 2 : 1);
   }
   const auto done = (*client)->run([&] { return ready; }, monotonic_now() + register_timeout);
   if (!done) return complain(done.error().message);
@@ -167,8 +181,9 @@ class SendReport {
     any_refused_ = any_refused_ || waiting_.contains(id);
     settle(id, Fate::refused);
   }
-  bool complete() const { return waiting_.empty(); }
+  std::size_t open() const { return waiting_.size(); }
   bool any_refused() const { return any_refused_; }
+  bool written() const { return written_; }
   std::uint64_t progress() const { return progress_; }
 
  private:
@@ -178,7 +193,7 @@ class SendReport {
     if (const auto found = waiting_.find(id); found != waiting_.end()) found->second = fate;
     while (!waiting_.empty() && waiting_.begin()->second != Fate::open) {
       if (waiting_.begin()->second == Fate::accepted) {
-        write_line(std::to_string(waiting_.begin()->first) + " accepted");
+        written_ = write_line(std::to_string(waiting_.begin()->first) + " accepted") && written_;
       }
       waiting_.erase(waiting_.begin());
     }
@@ -187,7 +202,20 @@ class SendReport {
   std::map<std::uint64_t, Fate> waiting_;
   std::uint64_t progress_ = 0;
   bool any_refused_ = false;
+  bool written_ = true;
 };
+
+// Takes out the lines that are too long for a message and complains of each; false when there was
+// one.
+bool drop_long_lines(std::vector<std::string>& lines) {
+  const auto dropped = std::erase_if(
+      lines, [](const std::string& line) { return line.size() > protocol::payload_size_max; });
+  for (std::size_t i = 0; i < dropped; ++i) {
+    complain("a line was not sent: a message has at most " +
+             std::to_string(protocol::payload_size_max) + " bytes");
+  }
+  return dropped == 0;
+}
 
 // Drives a client and a line input together: one turn, waiting at most until `until`.
 Result<std::vector<std::string>> step(Client& client, LineInput* input, Instant until) {
@@ -218,7 +246,8 @@ int run_send(const std::string& home, const SendWords& words) {
   if (!opened) return opened.error();
   Client& client = *(*opened)->client;
 
-  LineInput input(STDIN_FILENO);
+  LineInput input({.descriptor = STDIN_FILENO, .size_max = protocol::payload_size_max});
+  bool all_sent = true;
   const bool reading = words.text == "-";
   const auto queue = [&](std::span<const std::string> texts) -> Result<void> {
     if (texts.empty()) return {};
@@ -233,20 +262,25 @@ int run_send(const std::string& home, const SendWords& words) {
   const auto patience = std::chrono::seconds(words.timeout_s);
   Instant give_up = monotonic_now() + patience;
   std::uint64_t progress = 0;
-  while ((reading && !input.at_end()) || !report.complete() || !client.outbox_empty()) {
-    auto lines = step(client, reading ? &input : nullptr, give_up);
+  while ((reading && !input.at_end()) || report.open() > 0 || !client.outbox_empty()) {
+    auto lines = step(client, reading && report.open() < open_max ? &input : nullptr, give_up);
     if (!lines) return complain(lines.error().message);
+    if (!report.written()) return complain("cannot write to standard output");
+    all_sent = drop_long_lines(*lines) && all_sent;
     if (auto queued = queue(*lines); !queued) return complain(queued.error().message);
-    const bool moved = report.progress() != std::exchange(progress, report.progress()) || !lines->empty();
+    const bool moved =
+        report.progress() != std::exchange(progress, report.progress()) || !lines->empty();
     // Waiting for more input is no failure while all so far is accepted.
     if (moved || client.outbox_empty()) give_up = monotonic_now() + patience;
     if (monotonic_now() >= give_up) {
-      return complain("not all accepted: " + (client.trouble().empty() ? "the gateway does not answer" : client.trouble()) +
-                      "; what is left will be sent first by the next call");
+      return complain(
+          "not all accepted: " +
+          (client.trouble().empty() ? "the gateway does not answer" : client.trouble()) +
+          "; what is left will be sent first by the next call");
     }
   }
   client.close();
-  return report.any_refused() ? 1 : 0;
+  return report.any_refused() || !all_sent ? 1 : 0;
 }
 
 int run_receive(const std::string& home, const ReceiveWords& words) {
@@ -257,10 +291,14 @@ int run_receive(const std::string& home, const ReceiveWords& words) {
   if (!opened) return opened.error();
   Client& client = *(*opened)->client;
   const std::uint64_t limit = words.count > 0 ? words.count : UINT64_MAX;
-  // Without any word of when to end: once all that waited is printed, or the gateway cannot be reached for a while.
+  // Without any word of when to end: once all that waited is printed, or the gateway cannot be
+  // reached for a while.
   const bool until_backlog = words.count == 0 && words.timeout_s < 0 && !words.follow;
   const bool timed = words.timeout_s >= 0;
   const auto patience = std::chrono::seconds(timed ? words.timeout_s : 10);
+  // Nothing new can be told from nothing yet once the backlog is here; until then even --timeout 0
+  // waits a moment.
+  const auto patience_first = std::max(patience, std::chrono::seconds(1));
   std::uint64_t printed = 0;
   Instant last_new = monotonic_now();
   for (;;) {
@@ -269,7 +307,8 @@ int run_receive(const std::string& home, const ReceiveWords& words) {
     printed += *more;
     if (*more > 0) last_new = monotonic_now();
     if (printed >= limit || (until_backlog && backlog_ended)) break;
-    const Instant give_up = timed || until_backlog ? last_new + patience : never;
+    const Instant give_up =
+        timed || until_backlog ? last_new + (backlog_ended ? patience : patience_first) : never;
     if (monotonic_now() >= give_up) {
       if (!client.trouble().empty()) return complain(client.trouble());
       break;
@@ -292,13 +331,14 @@ int run_chat(const std::string& home, const std::string& account) {
   auto opened = open_registered(home, events);
   if (!opened) return opened.error();
   Client& client = *(*opened)->client;
-  LineInput input(STDIN_FILENO);
+  LineInput input({.descriptor = STDIN_FILENO, .size_max = protocol::payload_size_max});
   Instant give_up = never;
   while (!input.at_end() || !client.outbox_empty()) {
     if (input.at_end() && give_up == never) give_up = monotonic_now() + std::chrono::seconds(30);
     if (monotonic_now() >= give_up) return complain("not all accepted: " + client.trouble());
     auto lines = step(client, &input, monotonic_now() + std::chrono::seconds(1));
     if (!lines) return complain(lines.error().message);
+    drop_long_lines(*lines);
     if (!lines->empty()) {
       if (auto queued = client.send(*to, *lines); !queued) return complain(queued.error().message);
     }

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <string>
 
-// The commands of godwit. Each returns its exit code: 0 done, 1 failed with one line on standard error, 2 wrong usage.
+// The commands of godwit. Each returns its exit code: 0 done, 1 failed with one line on standard
+// error, 2 wrong usage.
 
 namespace godwit::apps {
 
@@ -24,8 +25,8 @@ struct SendWords {
 int run_send(const std::string& home, const SendWords& words);
 
 struct ReceiveWords {
-  std::uint64_t count = 0;       // 0: no limit
-  std::int64_t timeout_s = -1;   // below 0: none
+  std::uint64_t count = 0;      // 0: no limit
+  std::int64_t timeout_s = -1;  // below 0: none
   bool json = false;
   bool follow = false;
 };

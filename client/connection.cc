@@ -37,7 +37,8 @@ void Connection::write_handshake(bool with_preamble) {
   std::array<std::uint8_t, protocol::length_prefix_size> length;
   protocol::write_frame_length(length, *size);
   output_.insert(output_.end(), length.begin(), length.end());
-  output_.insert(output_.end(), message.begin(), message.begin() + static_cast<std::ptrdiff_t>(*size));
+  output_.insert(output_.end(), message.begin(),
+                 message.begin() + static_cast<std::ptrdiff_t>(*size));
 }
 
 std::unexpected<Error> Connection::malformed() const {
@@ -48,7 +49,7 @@ Result<std::vector<Event>> Connection::on_bytes(Bytes bytes, WallTime now) {
   input_.insert(input_.end(), bytes.begin(), bytes.end());
   std::vector<Event> events;
   std::size_t used = 0;
-  for (;;) {
+  while (!ended_) {
     const MutableBytes rest = MutableBytes(input_).subspan(used);
     const auto limits =
         transport_ ? protocol::transport_frame_limits : protocol::handshake_frame_limits;
@@ -64,7 +65,7 @@ Result<std::vector<Event>> Connection::on_bytes(Bytes bytes, WallTime now) {
     const MutableBytes plain = body.first(body.size() - crypto::aead_tag_size);
     if (!crypto::open(receive_, {}, body, plain)) return malformed();
     Bytes stanzas = plain;
-    while (!stanzas.empty()) {
+    while (!stanzas.empty() && !ended_) {
       const auto stanza = protocol::next_stanza(stanzas);
       if (!stanza) return malformed();
       if (auto done = on_stanza(*stanza, events); !done) return std::unexpected(done.error());
@@ -79,19 +80,20 @@ Result<void> Connection::on_handshake(Bytes message, WallTime now, std::vector<E
   const auto status = static_cast<HandshakeStatus>(message[0]);
   message = message.subspan(1);
   if (status == HandshakeStatus::refused && message.size() == 1) {
-    const auto condition = static_cast<protocol::StreamCondition>(message[0]);
-    events.push_back(StreamEnded{.condition = condition});
+    ended_ = true;
+    events.push_back(StreamEnded{.condition = static_cast<protocol::StreamCondition>(message[0]),
+                                 .authenticated = false});
     return {};
   }
   if (status == HandshakeStatus::fallback && options_.node_key) {
     const crypto::KeyPair ephemeral = noise_->local_ephemeral().copy();
-    auto started = crypto::NoiseHandshake::start(
-        {.pattern = NoisePattern::xx_fallback,
-         .suite = *crypto::suite_from_byte(preamble_[3] & 0x0f),
-         .initiator = false,
-         .prologue = preamble_,
-         .local_static = &options_.identity,
-         .local_ephemeral = &ephemeral});
+    auto started =
+        crypto::NoiseHandshake::start({.pattern = NoisePattern::xx_fallback,
+                                       .suite = *crypto::suite_from_byte(preamble_[3] & 0x0f),
+                                       .initiator = false,
+                                       .prologue = preamble_,
+                                       .local_static = &options_.identity,
+                                       .local_ephemeral = &ephemeral});
     if (!started) return std::unexpected(started.error());
     noise_.emplace(std::move(*started));
   } else if (status != HandshakeStatus::message) {
@@ -99,37 +101,42 @@ Result<void> Connection::on_handshake(Bytes message, WallTime now, std::vector<E
   }
   std::array<std::uint8_t, protocol::handshake_message_size_max> payload;
   const auto size = noise_->read_message(message, payload);
-  if (!size) return std::unexpected(size.error());
+  if (!size) return malformed();
+  // Before our own static key is sent: a server that cannot prove itself does not learn who asks.
+  const auto trusted = check_certificate(Bytes(payload).first(*size), now);
+  if (!trusted) return std::unexpected(trusted.error());
   if (!noise_->finished()) write_handshake(false);
-  return finish_handshake(Bytes(payload).first(*size), now, events);
+  events.push_back(*trusted);
+  begin_transport();
+  return {};
 }
 
-Result<void> Connection::finish_handshake(Bytes certificate, WallTime now,
-                                          std::vector<Event>& events) {
+Result<ServerTrusted> Connection::check_certificate(Bytes encoded, WallTime now) const {
+  const auto node_key = noise_->remote_static();
+  if (!node_key) return malformed();
+  const auto certificate = crypto::decode_certificate(encoded);
+  if (!certificate) return std::unexpected(certificate.error());
+  const auto verified = crypto::verify(
+      *certificate, {.operator_key = options_.operator_key ? &*options_.operator_key : nullptr,
+                     .node_key = &*node_key,
+                     .name = jid_.domain,
+                     .now = now});
+  if (!verified) return std::unexpected(verified.error());
+  return ServerTrusted{certificate->operator_key, *node_key};
+}
+
+void Connection::begin_transport() {
   crypto::NoiseResult result = noise_->finish();
   noise_.reset();
-  const auto decoded = crypto::decode_certificate(certificate);
-  if (!decoded) return std::unexpected(decoded.error());
-  const auto verified =
-      crypto::verify(*decoded, {.operator_key = options_.operator_key ? &*options_.operator_key : nullptr,
-                                .node_key = &result.remote_static,
-                                .name = jid_.domain,
-                                .now = now});
-  if (!verified) return verified;
   send_ = std::move(result.send);
   receive_ = std::move(result.receive);
   transport_ = true;
-  events.push_back(ServerTrusted{decoded->operator_key, result.remote_static});
-  if (jid_.device != 0) {
-    log_in();
-    return {};
-  }
+  if (jid_.device != 0) return log_in();
   append(protocol::control_stanza_size_max, [&](ByteWriter& out) {
-    return protocol::write(out, protocol::Register{.jid = jid_,
-                                                   .invite = options_.invite,
-                                                   .client = options_.client_name});
+    return protocol::write(
+        out,
+        protocol::Register{.jid = jid_, .invite = options_.invite, .client = options_.client_name});
   });
-  return {};
 }
 
 void Connection::log_in() {
@@ -143,23 +150,9 @@ void Connection::log_in() {
 
 Result<void> Connection::on_stanza(const protocol::RawStanza& stanza, std::vector<Event>& events) {
   switch (stanza.type) {
-    case StanzaType::message:
-      return on_message(stanza.content, events);
-    case StanzaType::ack: {
-      const auto ack = protocol::read_ack(stanza.content);
-      if (!ack) return malformed();
-      events.push_back(Settled{ack->upto});
-      return {};
-    }
-    case StanzaType::error: {
-      const auto error = protocol::read_error(stanza.content);
-      if (!error) return malformed();
-      events.push_back(Refused{error->number, error->id, error->condition, std::string(error->text)});
-      return {};
-    }
     case StanzaType::registered: {
       const auto registered = protocol::read_registered(stanza.content);
-      if (!registered) return malformed();
+      if (!registered || jid_.device != 0) return malformed();
       jid_.device = registered->device;
       events.push_back(Registered{registered->device});
       log_in();
@@ -167,19 +160,19 @@ Result<void> Connection::on_stanza(const protocol::RawStanza& stanza, std::vecto
     }
     case StanzaType::session_ready: {
       const auto ready = protocol::read_session_ready(stanza.content);
-      if (!ready) return malformed();
+      if (!ready || ready_ || jid_.device == 0) return malformed();
       sequence_base_ = ready->sequence_base;
       ready_ = true;
       events.push_back(SessionReady{ready->backlog});
       return {};
     }
-    case StanzaType::backlog_end:
-      events.push_back(BacklogEnd{});
-      return {};
     case StanzaType::stream_error: {
       const auto error = protocol::read_stream_error(stanza.content);
       if (!error) return malformed();
-      events.push_back(StreamEnded{error->condition, error->retry_after_ms, std::string(error->text)});
+      ended_ = true;
+      events.push_back(StreamEnded{.condition = error->condition,
+                                   .retry_after_ms = error->retry_after_ms,
+                                   .text = std::string(error->text)});
       return {};
     }
     case StanzaType::ping: {
@@ -189,20 +182,54 @@ Result<void> Connection::on_stanza(const protocol::RawStanza& stanza, std::vecto
       return {};
     }
     default:
-      return {};  // presence, iq, pong: nothing here asks for them
+      return ready_ ? on_session_stanza(stanza, events) : malformed();
+  }
+}
+
+Result<void> Connection::on_session_stanza(const protocol::RawStanza& stanza,
+                                           std::vector<Event>& events) {
+  switch (stanza.type) {
+    case StanzaType::message:
+      return on_message(stanza.content, events);
+    case StanzaType::ack: {
+      const auto ack = protocol::read_ack(stanza.content);
+      if (!ack || ack->upto > number_) return malformed();
+      events.push_back(Settled{ack->upto});
+      return {};
+    }
+    case StanzaType::error: {
+      const auto error = protocol::read_error(stanza.content);
+      if (!error || error->number > number_) return malformed();
+      events.push_back(
+          Refused{error->number, error->id, error->condition, std::string(error->text)});
+      return {};
+    }
+    case StanzaType::backlog_end:
+      events.push_back(BacklogEnd{});
+      return {};
+    case StanzaType::presence:
+    case StanzaType::iq:
+    case StanzaType::pong:
+      return {};  // of no use here, and no fault of the server's
+    default:
+      return malformed();  // what only a client sends
   }
 }
 
 Result<void> Connection::on_message(Bytes content, std::vector<Event>& events) {
   protocol::JidScratch scratch;
-  const auto message = protocol::read_message(content, {jid_.domain}, protocol::Side::from_gateway, scratch);
+  const auto message =
+      protocol::read_message(content, {jid_.domain}, protocol::Side::from_gateway, scratch);
   if (!message) return malformed();
   Delivered delivered{.from = protocol::to_text(message->peer),
                       .id = message->id,
                       .delay_s = message->delay_s,
                       .payload = std::string(as_text(message->payload))};
   if (!message->ephemeral) {
-    last_received_ = message->sequence != 0 ? message->sequence : last_received_ + 1;
+    const std::uint64_t sequence = message->sequence != 0 ? message->sequence : last_received_ + 1;
+    // An acknowledgement covers all below it, so going back would let it cover what has not come.
+    if (sequence <= last_received_) return malformed();
+    last_received_ = sequence;
     delivered.sequence = sequence_base_ + last_received_;
   }
   events.push_back(std::move(delivered));
@@ -219,7 +246,8 @@ std::uint32_t Connection::send_message(std::uint64_t id, const protocol::Jid& to
 }
 
 void Connection::acknowledge(std::uint64_t sequence) {
-  if (sequence > sequence_base_) to_acknowledge_ = std::max(to_acknowledge_, sequence - sequence_base_);
+  if (sequence > sequence_base_)
+    to_acknowledge_ = std::max(to_acknowledge_, sequence - sequence_base_);
 }
 
 // Before anything that is sent after it.

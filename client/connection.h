@@ -16,8 +16,8 @@
 #include "protocol/preamble.h"
 #include "protocol/stanza.h"
 
-// One connection of a device to its gateway, without the socket: bytes in and out, events up. docs/protocol.md is the
-// same from the wire's side. Not thread safe.
+// One connection of a device to its gateway, without the socket: bytes in and out, events up.
+// docs/protocol.md is the same from the wire's side. Not thread safe.
 
 namespace godwit::client {
 
@@ -50,6 +50,7 @@ struct Refused {
 struct BacklogEnd {};
 struct StreamEnded {
   protocol::StreamCondition condition{};
+  bool authenticated = true;  // false: said before the server had proved itself; anyone may have
   std::uint32_t retry_after_ms = 0;
   std::string text;
 };
@@ -61,8 +62,8 @@ class Connection {
   struct Options {
     protocol::Jid jid;  // device 0: register first
     const crypto::KeyPair& identity;
-    std::optional<crypto::PublicKey> node_key;               // known: IK, else XX
-    std::optional<crypto::OperatorPublicKey> operator_key;   // pinned; none: trust on first use
+    std::optional<crypto::PublicKey> node_key;              // known: IK, else XX
+    std::optional<crypto::OperatorPublicKey> operator_key;  // pinned; none: trust on first use
     std::uint64_t last_sequence = 0;
     std::uint32_t window = protocol::delivery_window_default;
     std::string invite;
@@ -71,10 +72,13 @@ class Connection {
 
   Connection(const Options& options, RandomSource& random);
 
-  // What arrived; events in order. An error ends the connection: it says what was wrong with the server.
+  // What arrived; events in order. An error ends the connection: it says what was wrong with the
+  // server, and what came with it is as if it had never come. After StreamEnded nothing more is
+  // read.
   Result<std::vector<Event>> on_bytes(Bytes bytes, WallTime now);
 
-  // REQUIRES: ready(). Returns the stanza number. The payload has at most protocol::payload_size_max bytes.
+  // REQUIRES: ready(), a valid address, at most protocol::payload_size_max bytes. Returns the
+  // stanza number.
   std::uint32_t send_message(std::uint64_t id, const protocol::Jid& to, Bytes payload);
   // Everything up to this absolute sequence is stored.
   void acknowledge(std::uint64_t sequence);
@@ -89,8 +93,10 @@ class Connection {
 
  private:
   Result<void> on_handshake(Bytes message, WallTime now, std::vector<Event>& events);
-  Result<void> finish_handshake(Bytes certificate, WallTime now, std::vector<Event>& events);
+  Result<ServerTrusted> check_certificate(Bytes encoded, WallTime now) const;
+  void begin_transport();
   Result<void> on_stanza(const protocol::RawStanza& stanza, std::vector<Event>& events);
+  Result<void> on_session_stanza(const protocol::RawStanza& stanza, std::vector<Event>& events);
   Result<void> on_message(Bytes content, std::vector<Event>& events);
   void write_handshake(bool with_preamble);
   void log_in();
@@ -107,7 +113,7 @@ class Connection {
   crypto::TransportKey send_;
   crypto::TransportKey receive_;
   std::vector<std::uint8_t> input_;
-  std::vector<std::uint8_t> plain_;   // stanzas not yet in a frame
+  std::vector<std::uint8_t> plain_;  // stanzas not yet in a frame
   std::vector<std::uint8_t> output_;
   protocol::Jid jid_;
   std::uint64_t sequence_base_ = 0;
@@ -119,6 +125,7 @@ class Connection {
   std::uint32_t number_ = 0;
   bool transport_ = false;
   bool ready_ = false;
+  bool ended_ = false;
 };
 
 }  // namespace godwit::client

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The shortest use of the SDK: a device that was registered with `godwit register` prints what comes for ten seconds and
-// answers each message once. Usage: client_example HOME
+// The shortest use of the SDK: a device that was registered with `godwit register` prints what
+// comes for ten seconds and answers each message once. Usage: client_example HOME
 
 #include <iostream>
 

@@ -26,16 +26,21 @@ INSERT INTO numbers VALUES(1, 1, 0);
 CREATE TABLE outbox(id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE inbox(row INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id INTEGER NOT NULL,
   time_ms INTEGER NOT NULL, payload BLOB NOT NULL);
-CREATE TABLE seen(sender TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE seen(sender TEXT NOT NULL, ephemeral INTEGER NOT NULL, id INTEGER NOT NULL,
+  PRIMARY KEY(sender, ephemeral)) WITHOUT ROWID;
 PRAGMA user_version=1;
 COMMIT;
 )";
 
-std::string reason() { return std::strerror(errno); }
+std::string reason() {
+  return std::strerror(errno);
+}
 
 }  // namespace
 
-void State::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+void State::Close::operator()(sqlite3* database) const {
+  sqlite3_close_v2(database);
+}
 
 State::~State() {
   database_.reset();
@@ -57,12 +62,14 @@ class State::Query {
     return *this;
   }
   Query& bind(std::string_view text) {
-    sqlite3_bind_text(statement_, ++index_, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
+    sqlite3_bind_text(statement_, ++index_, text.data(), static_cast<int>(text.size()),
+                      SQLITE_STATIC);
     return *this;
   }
   Query& bind(Bytes bytes) {
     // A null pointer would be NULL, and an empty payload is not.
-    sqlite3_bind_blob(statement_, ++index_, bytes.empty() ? "" : static_cast<const void*>(bytes.data()),
+    sqlite3_bind_blob(statement_, ++index_,
+                      bytes.empty() ? "" : static_cast<const void*>(bytes.data()),
                       static_cast<int>(bytes.size()), SQLITE_STATIC);
     return *this;
   }
@@ -82,13 +89,20 @@ class State::Query {
   }
   std::string text(int column) const {
     const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-    return {data == nullptr ? "" : data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+    return {data == nullptr ? "" : data,
+            static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
   }
-  std::optional<std::array<std::uint8_t, 32>> key(int column) const {
+  std::optional<std::span<const std::uint8_t, 32>> key(int column) const {
     if (sqlite3_column_bytes(statement_, column) != 32) return std::nullopt;
-    std::array<std::uint8_t, 32> key;
-    std::copy_n(static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column)), 32, key.begin());
-    return key;
+    return std::span<const std::uint8_t, 32>(
+        static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column)), 32);
+  }
+  std::optional<std::array<std::uint8_t, 32>> public_key(int column) const {
+    const auto bytes = key(column);
+    if (!bytes) return std::nullopt;
+    std::array<std::uint8_t, 32> copy;
+    std::ranges::copy(*bytes, copy.begin());
+    return copy;
   }
 
  private:
@@ -98,11 +112,32 @@ class State::Query {
 };
 
 std::unexpected<Error> State::error() const {
-  return fail(ErrorCode::io, "cannot use " + path_ + ": " + sqlite3_errmsg(database_.get()));
+  const bool full = (sqlite3_errcode(database_.get()) & 0xff) == SQLITE_FULL;
+  return fail(full ? ErrorCode::full : ErrorCode::io,
+              "cannot use " + path_ + ": " + sqlite3_errmsg(database_.get()));
 }
 
 Result<void> State::run(const char* sql) {
   if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return error();
+  return {};
+}
+
+template <typename Work>
+Result<void> State::transact(Work&& work) {
+  if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
+  if (work()) {
+    if (auto committed = run("COMMIT"); committed) return {};
+  }
+  auto failed = error();
+  (void)run("ROLLBACK");
+  return failed;
+}
+
+Result<void> State::set_waiting_for_disk(bool wait) {
+  if (wait == waits_for_disk_) return {};
+  if (auto set = run(wait ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"); !set)
+    return set;
+  waits_for_disk_ = wait;
   return {};
 }
 
@@ -115,13 +150,15 @@ Result<std::unique_ptr<State>> State::open(const std::string& home) {
   state->lock_ = ::open((home + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (state->lock_ < 0) return fail(ErrorCode::io, "cannot write in " + home + ": " + reason());
   if (::flock(state->lock_, LOCK_EX | LOCK_NB) != 0) {
-    return fail(ErrorCode::unavailable, home + " is in use by another godwit; wait for it, or give another --home");
+    return fail(ErrorCode::unavailable,
+                home + " is in use by another godwit; wait for it, or give another --home");
   }
   const int file = ::open(state->path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (file < 0) return fail(ErrorCode::io, "cannot open " + state->path_ + ": " + reason());
   ::close(file);
   sqlite3* database = nullptr;
-  const int opened = sqlite3_open_v2(state->path_.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr);
+  const int opened =
+      sqlite3_open_v2(state->path_.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr);
   state->database_.reset(database);
   if (opened != SQLITE_OK) return state->error();
   if (auto done = state->run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"); !done) {
@@ -145,8 +182,9 @@ Result<std::uint64_t> State::number(const char* sql) {
 }
 
 Result<std::optional<State::Identity>> State::load_identity() {
-  Query query(*this,
-              "SELECT user, domain, device, server, private_key, operator_key, node_key FROM identity");
+  Query query(
+      *this,
+      "SELECT user, domain, device, server, private_key, operator_key, node_key FROM identity");
   if (!query.row()) {
     if (!query.ended_well()) return error();
     return std::nullopt;
@@ -158,13 +196,14 @@ Result<std::optional<State::Identity>> State::load_identity() {
   identity.jid.domain = query.text(1);
   identity.jid.device = static_cast<std::uint16_t>(query.number(2));
   identity.server = query.text(3);
-  identity.private_key = crypto::PrivateKey(std::span<const std::uint8_t, 32>(*key));
-  identity.operator_key = query.key(5);
-  identity.node_key = query.key(6);
+  identity.private_key = crypto::PrivateKey(*key);
+  identity.operator_key = query.public_key(5);
+  identity.node_key = query.public_key(6);
   return identity;
 }
 
 Result<void> State::save_identity(const Identity& identity) {
+  if (auto set = set_waiting_for_disk(true); !set) return set;
   Query query(*this, "INSERT OR REPLACE INTO identity VALUES(1,?,?,?,?,?,?,?)");
   query.bind(std::string_view(identity.jid.user)).bind(std::string_view(identity.jid.domain));
   query.bind(std::uint64_t{identity.jid.device}).bind(std::string_view(identity.server));
@@ -177,25 +216,23 @@ Result<void> State::save_identity(const Identity& identity) {
 
 Result<std::uint64_t> State::append_outbox(const std::string& to,
                                            std::span<const std::string> payloads) {
-  if (auto begun = run("BEGIN IMMEDIATE"); !begun) return std::unexpected(begun.error());
-  const auto first = number("SELECT next_id FROM numbers");
-  bool good = first.has_value();
-  {
+  if (auto set = set_waiting_for_disk(true); !set) return std::unexpected(set.error());
+  std::uint64_t first = 0;
+  const auto done = transact([&] {
+    const auto next = number("SELECT next_id FROM numbers");
+    if (!next) return false;
+    first = *next;
     Query insert(*this, "INSERT INTO outbox VALUES(?,?,?)");
-    for (std::size_t i = 0; good && i < payloads.size(); ++i) {
-      insert.bind(*first + i).bind(std::string_view(to)).bind(as_bytes(payloads[i]));
-      good = insert.done();
+    for (std::size_t i = 0; i < payloads.size(); ++i) {
+      insert.bind(first + i).bind(std::string_view(to)).bind(as_bytes(payloads[i]));
+      if (!insert.done()) return false;
       insert.again();
     }
     Query advance(*this, "UPDATE numbers SET next_id=?");
-    good = good && advance.bind(*first + payloads.size()).done();
-  }
-  if (good) {
-    if (auto committed = run("COMMIT"); committed) return *first;
-  }
-  auto failed = error();
-  (void)run("ROLLBACK");
-  return failed;
+    return advance.bind(first + payloads.size()).done();
+  });
+  if (!done) return std::unexpected(done.error());
+  return first;
 }
 
 Result<std::vector<State::Outgoing>> State::read_outbox(std::uint64_t after_id, std::size_t limit) {
@@ -207,61 +244,64 @@ Result<std::vector<State::Outgoing>> State::read_outbox(std::uint64_t after_id, 
   return messages;
 }
 
-Result<void> State::erase_outbox(std::span<const std::uint64_t> ids) {
-  if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
-  bool good = true;
-  {
+Result<void> State::erase_accepted(std::span<const std::uint64_t> ids) {
+  if (auto set = set_waiting_for_disk(false); !set) return set;
+  return transact([&] {
     Query query(*this, "DELETE FROM outbox WHERE id=?");
     for (const std::uint64_t id : ids) {
-      good = good && query.bind(id).done();
+      if (!query.bind(id).done()) return false;
       query.again();
     }
-  }
-  if (good) {
-    if (auto committed = run("COMMIT"); committed) return {};
-  }
-  auto failed = error();
-  (void)run("ROLLBACK");
-  return failed;
+    return true;
+  });
 }
 
-Result<std::uint64_t> State::outbox_size() { return number("SELECT count(*) FROM outbox"); }
+Result<void> State::erase_refused(std::uint64_t id) {
+  if (auto set = set_waiting_for_disk(true); !set) return set;
+  Query query(*this, "DELETE FROM outbox WHERE id=?");
+  if (!query.bind(id).done()) return error();
+  return {};
+}
+
+Result<std::uint64_t> State::outbox_size() {
+  return number("SELECT count(*) FROM outbox");
+}
 
 Result<std::size_t> State::store(std::span<const Incoming> messages) {
-  if (auto begun = run("BEGIN IMMEDIATE"); !begun) return std::unexpected(begun.error());
+  if (auto set = set_waiting_for_disk(true); !set) return std::unexpected(set.error());
   std::size_t fresh = 0;
-  std::uint64_t sequence = 0;
-  bool good = true;
-  {
-    Query seen(*this, "SELECT id FROM seen WHERE sender=?");
+  const auto done = transact([&] {
+    Query seen(*this, "SELECT id FROM seen WHERE sender=? AND ephemeral=?");
     Query insert(*this, "INSERT INTO inbox(sender, id, time_ms, payload) VALUES(?,?,?,?)");
-    Query mark(*this, "INSERT OR REPLACE INTO seen VALUES(?,?)");
+    Query mark(*this, "INSERT OR REPLACE INTO seen VALUES(?,?,?)");
+    std::uint64_t sequence = 0;
     for (const Incoming& message : messages) {
       sequence = std::max(sequence, message.sequence);
-      const bool repeated =
-          seen.bind(std::string_view(message.from)).row() && seen.number(0) >= message.id;
+      const std::uint64_t ephemeral = message.sequence == 0 ? 1 : 0;
+      const bool known = seen.bind(std::string_view(message.from)).bind(ephemeral).row();
+      if (!known && !seen.ended_well()) return false;
+      const bool repeated = known && seen.number(0) >= message.id;
       seen.again();
       if (repeated) continue;
       insert.bind(std::string_view(message.from)).bind(message.id);
       insert.bind(static_cast<std::uint64_t>(message.time_ms)).bind(as_bytes(message.payload));
-      mark.bind(std::string_view(message.from)).bind(message.id);
-      good = good && insert.done() && mark.done();
+      mark.bind(std::string_view(message.from)).bind(ephemeral).bind(message.id);
+      if (!insert.done() || !mark.done()) return false;
       insert.again();
       mark.again();
       ++fresh;
     }
-    Query advance(*this, "UPDATE numbers SET last_sequence=? WHERE ?>0");
-    good = good && advance.bind(sequence).bind(sequence).done();
-  }
-  if (good) {
-    if (auto committed = run("COMMIT"); committed) return fresh;
-  }
-  auto failed = error();
-  (void)run("ROLLBACK");
-  return failed;
+    if (sequence == 0) return true;
+    Query advance(*this, "UPDATE numbers SET last_sequence=?");
+    return advance.bind(sequence).done();
+  });
+  if (!done) return std::unexpected(done.error());
+  return fresh;
 }
 
-Result<std::uint64_t> State::last_sequence() { return number("SELECT last_sequence FROM numbers"); }
+Result<std::uint64_t> State::last_sequence() {
+  return number("SELECT last_sequence FROM numbers");
+}
 
 Result<std::vector<State::Stored>> State::read_inbox(std::size_t limit) {
   Query query(*this, "SELECT row, sender, id, time_ms, payload FROM inbox ORDER BY row LIMIT ?");
@@ -279,15 +319,11 @@ Result<std::vector<State::Stored>> State::read_inbox(std::size_t limit) {
 }
 
 Result<void> State::erase_inbox(std::int64_t row) {
-  // Without the wait for the disk, so that the moment in which a crash would show a message twice is short.
-  (void)run("PRAGMA synchronous=NORMAL");
-  bool good = false;
-  {
-    Query query(*this, "DELETE FROM inbox WHERE row=?");
-    good = query.bind(static_cast<std::uint64_t>(row)).done();
-  }
-  (void)run("PRAGMA synchronous=FULL");
-  if (!good) return error();
+  // Without the wait for the disk, so that the moment in which a crash would show a message twice
+  // is short.
+  if (auto set = set_waiting_for_disk(false); !set) return set;
+  Query query(*this, "DELETE FROM inbox WHERE row=?");
+  if (!query.bind(static_cast<std::uint64_t>(row)).done()) return error();
   return {};
 }
 

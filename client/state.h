@@ -17,15 +17,16 @@ struct sqlite3;
 
 namespace godwit::client {
 
-// What a device knows of itself between two runs, in SQLite under its home folder: WAL, synchronous=FULL, one process at
-// a time. The outbox holds what the gateway has not acknowledged, the inbox what the application has not taken.
+// What a device knows of itself between two runs, in SQLite under its home folder: WAL,
+// synchronous=FULL, one process at a time. The outbox holds what the gateway has not acknowledged,
+// the inbox what the application has not taken.
 //
-// A message received goes in with the highest id seen of its sender and the mailbox sequence, in one transaction: that is
-// what makes "once" exact. Not thread safe.
+// A message received goes in with the highest id seen of its sender and the mailbox sequence, in
+// one transaction: that is what makes "once" exact. Not thread safe.
 class State {
  public:
   struct Identity {
-    protocol::Jid jid;  // device 0 until registered
+    protocol::Jid jid;   // device 0 until registered
     std::string server;  // host:port
     crypto::PrivateKey private_key;
     std::optional<crypto::OperatorPublicKey> operator_key;
@@ -39,8 +40,8 @@ class State {
   struct Incoming {
     std::string from;
     std::uint64_t id = 0;
-    std::uint64_t sequence = 0;
-    std::int64_t time_ms = 0;
+    std::uint64_t sequence = 0;  // 0: ephemeral
+    std::int64_t time_ms = 0;    // accepted by the gateway, Unix time
     std::string payload;
   };
   struct Stored {
@@ -48,7 +49,8 @@ class State {
     Incoming message;
   };
 
-  // Makes folder (0700) and file (0600) when missing. Errors: io; unavailable when another process has it open.
+  // Makes folder (0700) and file (0600) when missing. Errors: io; unavailable when another process
+  // has it open; refused when a newer version made it.
   static Result<std::unique_ptr<State>> open(const std::string& home);
   ~State();
 
@@ -60,15 +62,22 @@ class State {
   Result<std::uint64_t> append_outbox(const std::string& to, std::span<const std::string> payloads);
   // In order of ids, those above `after_id`.
   Result<std::vector<Outgoing>> read_outbox(std::uint64_t after_id, std::size_t limit);
-  Result<void> erase_outbox(std::span<const std::uint64_t> ids);
+  // Accepted ones: survives the death of this process; not, for a moment, that of the machine,
+  // after which they would be sent again under the same ids and recognised.
+  Result<void> erase_accepted(std::span<const std::uint64_t> ids);
+  // A refused one, durably: sent again it might be accepted, after the application was told that it
+  // was not.
+  Result<void> erase_refused(std::uint64_t id);
   Result<std::uint64_t> outbox_size();
 
-  // Stores what was not seen before and the highest sequence; returns how many were new.
+  // Stores what was not seen before and the highest sequence; returns how many were new. "Seen" is
+  // one number per sending device for what is kept in mailboxes and another for ephemeral messages:
+  // those overtake, and must not hide what they overtook.
   Result<std::size_t> store(std::span<const Incoming> messages);
   Result<std::uint64_t> last_sequence();
   Result<std::vector<Stored>> read_inbox(std::size_t limit);
-  // The application has it. Survives the death of this process; not, for a moment, that of the machine, after which the message
-  // would be shown again.
+  // The application has it. Survives the death of this process; not, for a moment, that of the
+  // machine, after which the message would be shown again.
   Result<void> erase_inbox(std::int64_t row);
 
  private:
@@ -78,12 +87,17 @@ class State {
   class Query;
   State() = default;
   Result<void> run(const char* sql);
+  // One transaction around `work`, which returns whether all went well.
+  template <typename Work>
+  Result<void> transact(Work&& work);
+  Result<void> set_waiting_for_disk(bool wait);
   std::unexpected<Error> error() const;
   Result<std::uint64_t> number(const char* sql);
 
   std::string path_;
   std::unique_ptr<sqlite3, Close> database_;
   int lock_ = -1;
+  bool waits_for_disk_ = true;
 };
 
 }  // namespace godwit::client
