@@ -92,7 +92,9 @@ struct Gateway::ShardUnit {
 
 Gateway::Gateway(const control::Config& config) : config_(config) {}
 
-Gateway::~Gateway() { stop(); }
+Gateway::~Gateway() {
+  stop();
+}
 
 Result<std::unique_ptr<Gateway>> Gateway::start(const control::Config& config) {
   std::unique_ptr<Gateway> gateway(new Gateway(config));
@@ -103,13 +105,15 @@ Result<std::unique_ptr<Gateway>> Gateway::start(const control::Config& config) {
 Result<void> Gateway::open() {
   settings_ = settings_of(config_);
   const auto cores = available_cores();
-  shard_count_ = static_cast<std::uint16_t>(
-      config_.server.shards != 0 ? config_.server.shards : std::clamp<std::size_t>(cores.size(), 1, 16));
+  shard_count_ = static_cast<std::uint16_t>(config_.server.shards != 0
+                                                ? config_.server.shards
+                                                : std::clamp<std::size_t>(cores.size(), 1, 16));
   for (const std::string& folder : {config_.server.data, config_.server.data + "/store"}) {
     if (auto made = make_folder(folder); !made) return made;
   }
   auto keys = control::load_node_keys(
-      {.directory = config_.server.data + "/keys", .domain = config_.server.domain}, random_, wall_now());
+      {.directory = config_.server.data + "/keys", .domain = config_.server.domain}, random_,
+      wall_now());
   if (!keys) return std::unexpected(keys.error());
   keys_ = std::move(*keys);
   for (const std::string& warning : keys_.warnings) spdlog::warn("{}", warning);
@@ -132,7 +136,8 @@ void Gateway::make_rings() {
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
     auto unit = std::make_unique<ShardUnit>();
     unit->index = i;
-    unit->io = std::make_unique<Io>(Io::Options{.shard = i, .connections_max = config_.limits.connections_max});
+    unit->io = std::make_unique<Io>(
+        Io::Options{.shard = i, .connections_max = config_.limits.connections_max});
     unit->parker = std::make_unique<queues::Parker>([io = unit->io.get()] { io->wake(); });
     unit->pool = std::make_unique<queues::BufferPool>(settings_.buffer_pool_bytes);
     parkers_.push_back(unit->parker.get());
@@ -168,10 +173,12 @@ Result<void> Gateway::open_control() {
   control_ = std::make_unique<control::Control>(control::Control::Options{
       .domain = config_.server.domain,
       .registration = config_.registration,
-      .hash_user = [this](std::string_view user) {
-        return crypto::keyed_hash(keys_.hash_key, as_bytes(user));
-      },
-      .home_shard = [this](std::uint64_t hash) { return queues::store_file_of(hash) % shard_count_; },
+      .hash_user =
+          [this](std::string_view user) {
+            return crypto::keyed_hash(keys_.hash_key, as_bytes(user));
+          },
+      .home_shard =
+          [this](std::uint64_t hash) { return queues::store_file_of(hash) % shard_count_; },
       .accounts = *accounts_,
       .pool = *control_pool_,
       .shards = std::move(links)});
@@ -179,24 +186,25 @@ Result<void> Gateway::open_control() {
 }
 
 Result<void> Gateway::open_admin() {
-  control::AdminCommands::Options options{
-      .version = GODWIT_VERSION,
-      .node_key = to_hex(keys_.node_key.public_key),
-      .operator_key = to_hex(keys_.operator_public_key),
-      .certificate_ends = keys_.certificate.not_after,
-      .started = read_clocks(),
-      .ack_after = config_.delivery.ack_after,
-      .random = random_};
+  control::AdminCommands::Options options{.version = GODWIT_VERSION,
+                                          .node_key = to_hex(keys_.node_key.public_key),
+                                          .operator_key = to_hex(keys_.operator_public_key),
+                                          .certificate_ends = keys_.certificate.not_after,
+                                          .started = read_clocks(),
+                                          .ack_after = config_.delivery.ack_after,
+                                          .random = random_};
   control::MetricsSources sources{.control = &control_->counters(), .version = GODWIT_VERSION};
   for (auto& unit : shards_) sources.shards.push_back(&unit->counters);
   for (auto& storage : storage_) {
     sources.storage.push_back(&storage->counters);
-    options.storage.push_back({.counters = &storage->counters, .last_error = [unit = storage.get()] {
-                                 const std::lock_guard lock(unit->error_mutex);
-                                 return unit->last_error;
-                               }});
+    options.storage.push_back(
+        {.counters = &storage->counters, .last_error = [unit = storage.get()] {
+           const std::lock_guard lock(unit->error_mutex);
+           return unit->last_error;
+         }});
   }
-  admin_commands_ = std::make_unique<control::AdminCommands>(*control_, *accounts_, std::move(options));
+  admin_commands_ =
+      std::make_unique<control::AdminCommands>(*control_, *accounts_, std::move(options));
   auto server = control::AdminServer::create(
       control_loop_->poller(), {.path = control::admin_socket_path(config_)},
       [this](const nlohmann::json& request, Now now, control::AdminAnswer answer) {
@@ -207,8 +215,9 @@ Result<void> Gateway::open_admin() {
   if (config_.server.metrics.empty()) return {};
   const auto address = control::parse_host_port(config_.server.metrics);
   if (!address) return std::unexpected(address.error());
-  auto metrics = control::MetricsServer::create(control_loop_->poller(), {.listen = *address},
-                                                [sources] { return control::metrics_page(sources); });
+  auto metrics =
+      control::MetricsServer::create(control_loop_->poller(), {.listen = *address},
+                                     [sources] { return control::metrics_page(sources); });
   if (!metrics) return std::unexpected(metrics.error());
   metrics_server_ = std::move(*metrics);
   return {};
@@ -237,11 +246,12 @@ void Gateway::start_storage() {
         },
         .counters = unit->counters,
         .clock = monotonic_now,
-        .on_error = [raw = unit.get()](unsigned, const Error& error) {
-          const std::lock_guard lock(raw->error_mutex);
-          if (raw->last_error != error.message) spdlog::error("storage: {}", error.message);
-          raw->last_error = error.message;
-        }});
+        .on_error =
+            [raw = unit.get()](unsigned, const Error& error) {
+              const std::lock_guard lock(raw->error_mutex);
+              if (raw->last_error != error.message) spdlog::error("storage: {}", error.message);
+              raw->last_error = error.message;
+            }});
     unit->thread.start(*unit->worker);
   }
 }
@@ -254,9 +264,10 @@ Result<void> Gateway::start_shards() {
   for (auto& unit : shards_) {
     std::promise<Result<std::uint16_t>> promise;
     auto listening = promise.get_future();
-    unit->thread = std::thread([this, raw = unit.get(), made = std::move(promise), port = port_]() mutable {
-      run_shard(*raw, port, std::move(made));
-    });
+    unit->thread =
+        std::thread([this, raw = unit.get(), made = std::move(promise), port = port_]() mutable {
+          run_shard(*raw, port, std::move(made));
+        });
     const auto bound = listening.get();
     if (!bound) return std::unexpected(bound.error());
     port_ = *bound;
@@ -277,22 +288,22 @@ void Gateway::run_shard(ShardUnit& unit, std::uint16_t port,
   std::vector<Outbox<StoreRequest>*> requests;
   for (auto& storage : storage_) replies.push_back(storage->replies[unit.index].get());
   for (auto& box : unit.request_boxes) requests.push_back(box.get());
-  unit.shard = std::make_unique<dataplane::Shard<Io>>(dataplane::Shard<Io>::Options{
-      .index = unit.index,
-      .shards = shard_count_,
-      .settings = settings_,
-      .identity = identity_,
-      .hash_key = keys_.hash_key,
-      .io = *unit.io,
-      .pool = *unit.pool,
-      .mesh = *mesh_,
-      .parkers = parkers_,
-      .store_replies = std::move(replies),
-      .store_requests = std::move(requests),
-      .counters = unit.counters,
-      .random = unit.random,
-      .sequence_base = std::uint64_t{keys_.start_epoch} << 24,
-      .start = monotonic_now()});
+  unit.shard = std::make_unique<dataplane::Shard<Io>>(
+      dataplane::Shard<Io>::Options{.index = unit.index,
+                                    .shards = shard_count_,
+                                    .settings = settings_,
+                                    .identity = identity_,
+                                    .hash_key = keys_.hash_key,
+                                    .io = *unit.io,
+                                    .pool = *unit.pool,
+                                    .mesh = *mesh_,
+                                    .parkers = parkers_,
+                                    .store_replies = std::move(replies),
+                                    .store_requests = std::move(requests),
+                                    .counters = unit.counters,
+                                    .random = unit.random,
+                                    .sequence_base = std::uint64_t{keys_.start_epoch} << 24,
+                                    .start = monotonic_now()});
   const auto host = control::parse_host_port(config_.server.listen)->host;
   auto bound = unit.io->listen({.host = host, .port = port});
   if (unit.index == 0) io_description_ = unit.io->describe();

@@ -24,8 +24,8 @@
 #include "queues/sqlite_store.h"
 #include "queues/storage_thread.h"
 
-// Puts a whole gateway together: rings first, then storage, control and shards, each on its thread, and takes it apart in
-// the opposite order. The only place that knows every part.
+// Puts a whole gateway together: rings first, then storage, control and shards, each on its thread,
+// and takes it apart in the opposite order. The only place that knows every part.
 
 namespace godwit::apps {
 
@@ -37,8 +37,8 @@ class Gateway {
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
-  // Sends clients away, gives what is at risk to storage, ends the threads. A crash at any instant loses nothing
-  // acknowledged either; this only saves clients and senders time.
+  // Sends clients away, gives what is at risk to storage, ends the threads. A crash at any instant
+  // loses nothing acknowledged either; this only saves clients and senders time.
   void stop();
 
   std::uint16_t port() const { return port_; }
@@ -58,7 +58,8 @@ class Gateway {
   void make_rings();
   void start_storage();
   Result<void> start_shards();
-  void run_shard(ShardUnit& unit, std::uint16_t port, std::promise<Result<std::uint16_t>> listening);
+  void run_shard(ShardUnit& unit, std::uint16_t port,
+                 std::promise<Result<std::uint16_t>> listening);
   void turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit);
 
   const control::Config config_;

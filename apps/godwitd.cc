@@ -113,10 +113,13 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("godwitd ") + GODWIT_VERSION);
   app.add_option("--config", flags.config, "configuration file (TOML); flags go over it");
   app.add_option("--data", flags.data, "data folder (./godwit-data)");
-  app.add_option("--listen", flags.listen, "address for clients (127.0.0.1:5210); port 0 takes a free one");
+  app.add_option("--listen", flags.listen,
+                 "address for clients (127.0.0.1:5210); port 0 takes a free one");
   app.add_option("--domain", flags.domain, "domain served (localhost)");
-  app.add_option("--admin-socket", flags.admin_socket, "admin socket (admin.sock in the data folder)");
-  app.add_option("--metrics", flags.metrics, "address of the metrics page (127.0.0.1:9210); \"\" for none");
+  app.add_option("--admin-socket", flags.admin_socket,
+                 "admin socket (admin.sock in the data folder)");
+  app.add_option("--metrics", flags.metrics,
+                 "address of the metrics page (127.0.0.1:9210); \"\" for none");
   app.add_option("--shards", flags.shards, "dataplane threads; 0 for one a core");
   app.add_flag("--check-config", flags.check_config, "check the configuration and end");
   app.add_flag("--print-config", flags.print_config, "print the whole configuration and end");

@@ -25,9 +25,8 @@ void notify_systemd(std::string_view state) {
   if (socket < 0) return;
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
   // Nobody listening is no reason to stop serving.
-  [[maybe_unused]] const ssize_t sent =
-      ::sendto(socket, state.data(), state.size(), MSG_NOSIGNAL,
-               reinterpret_cast<const sockaddr*>(&address), size);
+  [[maybe_unused]] const ssize_t sent = ::sendto(socket, state.data(), state.size(), MSG_NOSIGNAL,
+                                                 reinterpret_cast<const sockaddr*>(&address), size);
   ::close(socket);
 }
 

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-// Views of bytes, a bounds-checked reader and writer, and hexadecimal text. All integers on the wire
-// are big-endian. Thread safety: values, no shared state.
+// Views of bytes, a bounds-checked reader and writer, and hexadecimal text. All integers on the
+// wire are big-endian. Thread safety: values, no shared state.
 
 namespace godwit {
 
@@ -101,8 +101,8 @@ class ByteReader {
   bool ok_ = true;
 };
 
-// Writes into a view and never past it. The first write that does not fit makes the writer failed and
-// writes nothing; check ok() once, at the end.
+// Writes into a view and never past it. The first write that does not fit makes the writer failed
+// and writes nothing; check ok() once, at the end.
 class ByteWriter {
  public:
   explicit ByteWriter(MutableBytes out) : out_(out) {}

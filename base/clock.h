@@ -37,6 +37,8 @@ inline WallTime wall_now() {
   return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
-inline Now read_clocks() { return {monotonic_now(), wall_now()}; }
+inline Now read_clocks() {
+  return {monotonic_now(), wall_now()};
+}
 
 }  // namespace godwit

@@ -6,8 +6,8 @@
 
 namespace godwit {
 
-// Names one connection of one shard. The generation changes whenever a slot is used again, so a stale
-// name is recognised and never means another connection. Generation 0 names nothing.
+// Names one connection of one shard. The generation changes whenever a slot is used again, so a
+// stale name is recognised and never means another connection. Generation 0 names nothing.
 struct ConnectionName {
   std::uint32_t slot = 0;
   std::uint16_t shard = 0;

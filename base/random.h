@@ -8,8 +8,9 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
-// Where randomness comes from is the caller's choice: the kernel in a running gateway, a seed in tests
-// and simulation. Only cold paths (keys, handshakes, jitter) draw from it, so a virtual call is fine.
+// Where randomness comes from is the caller's choice: the kernel in a running gateway, a seed in
+// tests and simulation. Only cold paths (keys, handshakes, jitter) draw from it, so a virtual call
+// is fine.
 
 namespace godwit {
 

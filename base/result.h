@@ -52,8 +52,8 @@ inline std::unexpected<Error> fail(ErrorCode code, std::string message) {
 }  // namespace godwit
 
 // Holds in every build: a gateway that goes on with a broken invariant loses messages.
-#define GODWIT_CHECK(condition)                                            \
-  do {                                                                     \
-    if (!(condition)) [[unlikely]]                                         \
-      ::godwit::broken_invariant(#condition, __FILE__, __LINE__);          \
+#define GODWIT_CHECK(condition)                                   \
+  do {                                                            \
+    if (!(condition)) [[unlikely]]                                \
+      ::godwit::broken_invariant(#condition, __FILE__, __LINE__); \
   } while (false)

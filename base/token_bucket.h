@@ -8,9 +8,9 @@
 
 namespace godwit {
 
-// A rate limit: holds at most `burst` tokens and gains `rate_per_second`. Starts full. Not thread safe.
-// Kept as the instant at which the bucket would be full (GCRA, ITU-T I.371), so it is one number and
-// needs no timer.
+// A rate limit: holds at most `burst` tokens and gains `rate_per_second`. Starts full. Not thread
+// safe. Kept as the instant at which the bucket would be full (GCRA, ITU-T I.371), so it is one
+// number and needs no timer.
 class TokenBucket {
  public:
   struct Limit {

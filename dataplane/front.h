@@ -25,13 +25,13 @@
 #include "queues/slab.h"
 #include "queues/store.h"
 
-// The front of some connections: handshakes, frames in and out, and the numbering of a session's stanzas. What a
-// message means is the home's business.
+// The front of some connections: handshakes, frames in and out, and the numbering of a session's
+// stanzas. What a message means is the home's business.
 //
-// Input: a frame is opened where it lies, its stanzas are cut out, a message's body is written once into a buffer
-// and posted to the home. Output waits as nodes on its session and is sealed into as few frames as possible
-// when the turn flushes. Whatever a front cannot do for lack of memory ends the session: its client sends
-// again what was not acknowledged, so nothing is lost.
+// Input: a frame is opened where it lies, its stanzas are cut out, a message's body is written once
+// into a buffer and posted to the home. Output waits as nodes on its session and is sealed into as
+// few frames as possible when the turn flushes. Whatever a front cannot do for lack of memory ends
+// the session: its client sends again what was not acknowledged, so nothing is lost.
 //
 // Thread safety: the owning shard's thread only.
 
@@ -130,8 +130,8 @@ class Front {
   bool send_frame(Session& session);
   bool write_node(ByteWriter& out, Session& session, OutputNode& node);
   void drop_pending(Session& session);
-  void fail(Session& session, protocol::StreamCondition condition,
-            std::uint32_t retry_after_ms = 0, std::string_view text = {});
+  void fail(Session& session, protocol::StreamCondition condition, std::uint32_t retry_after_ms = 0,
+            std::string_view text = {});
   void fail_registration(Session& session, protocol::Condition condition);
   void close(Session& session, io::CloseMode mode);
   void leave(Session& session);
@@ -144,8 +144,8 @@ class Front {
   std::vector<std::unique_ptr<std::array<Session, 256>>> pages_;  // by connection slot
   queues::Slab<OutputNode> nodes_;
   std::vector<ConnectionName> dirty_;
-  std::deque<Deadline> starting_;   // constant wait, so in order
-  std::deque<Deadline> acks_due_;   // the same
+  std::deque<Deadline> starting_;  // constant wait, so in order
+  std::deque<Deadline> acks_due_;  // the same
   ClientNames client_names_;
   crypto::AeadCache aead_cache_;
   std::vector<std::uint8_t> frame_;  // one frame being written

@@ -71,10 +71,12 @@ void Front<Io>::on_bytes(ConnectionName name, std::uint64_t, MutableBytes lease)
   while (!lease.empty() && partial) {
     const std::size_t have = partial.bytes().size();
     const bool is_preamble = session->state == SessionState::preamble;
-    const auto limits = session->state == SessionState::handshake ? protocol::handshake_frame_limits
-                                                                   : protocol::transport_frame_limits;
-    const std::size_t wanted = is_preamble ? protocol::preamble_size
-                                           : protocol::split_frame(partial.bytes(), limits).wire_size;
+    const auto limits = session->state == SessionState::handshake
+                            ? protocol::handshake_frame_limits
+                            : protocol::transport_frame_limits;
+    const std::size_t wanted = is_preamble
+                                   ? protocol::preamble_size
+                                   : protocol::split_frame(partial.bytes(), limits).wire_size;
     const std::size_t size = std::min(wanted - have, lease.size());
     if (!keep_partial(*session, lease.first(size), wanted)) return;
     lease = lease.subspan(size);
@@ -159,7 +161,8 @@ void Front<Io>::on_preamble(Session& session, MutableBytes& input) {
 
 template <io::StreamBackend Io>
 void Front<Io>::on_handshake_message(Session& session, Bytes message) {
-  std::array<std::uint8_t, protocol::length_prefix_size + protocol::handshake_message_size_max> reply;
+  std::array<std::uint8_t, protocol::length_prefix_size + protocol::handshake_message_size_max>
+      reply;
   ServerHandshake& handshake = *session.start->handshake;
   const auto step = handshake.on_message(message, reply, options_.random);
   if (step == ServerHandshake::Step::failed) {
@@ -290,8 +293,8 @@ bool Front<Io>::on_register(Session& session, Bytes content) {
     fail(session, protocol::StreamCondition::host_unknown);
     return false;
   }
-  queues::Buffer buffer = encode(options_.pool, queues::RegisterRequest{
-                                                    .user = request->jid.user,
+  queues::Buffer buffer =
+      encode(options_.pool, queues::RegisterRequest{.user = request->jid.user,
                                                     .invite = request->invite,
                                                     .client = request->client,
                                                     .key = session.start->remote_static});

@@ -37,8 +37,8 @@ void Front<Io>::mark_dirty(Session& session) {
   dirty_.push_back(session.name);
 }
 
-// Something more is settled: the acknowledgement rides on the next frame, or leaves by itself when enough has
-// gathered or it has waited for ack_delay.
+// Something more is settled: the acknowledgement rides on the next frame, or leaves by itself when
+// enough has gathered or it has waited for ack_delay.
 template <io::StreamBackend Io>
 void Front<Io>::note_ack(Session& session) {
   if (session.settled.upto() - session.acknowledged >= protocol::ack_stanzas_max) {
@@ -108,7 +108,8 @@ void Front<Io>::flush_session(Session& session) {
   }
 }
 
-// One frame with as much of the pending output as fits. False, and nothing changed, when the stream takes no more.
+// One frame with as much of the pending output as fits. False, and nothing changed, when the stream
+// takes no more.
 template <io::StreamBackend Io>
 bool Front<Io>::send_frame(Session& session) {
   using protocol::length_prefix_size;
@@ -175,11 +176,12 @@ bool Front<Io>::write_node(ByteWriter& out, Session& session, OutputNode& node) 
       return true;
     }
     case OutputKind::refusal:
-      return protocol::write(out, protocol::StanzaError{
-                                      .kind = static_cast<protocol::StanzaType>(node.kind),
-                                      .id = node.sequence,
-                                      .number = node.number,
-                                      .condition = static_cast<protocol::Condition>(node.condition)});
+      return protocol::write(
+          out,
+          protocol::StanzaError{.kind = static_cast<protocol::StanzaType>(node.kind),
+                                .id = node.sequence,
+                                .number = node.number,
+                                .condition = static_cast<protocol::Condition>(node.condition)});
     case OutputKind::backlog_end:
       return protocol::write_empty(out, protocol::StanzaType::backlog_end);
   }
@@ -204,16 +206,17 @@ void Front<Io>::drop_pending(Session& session) {
   session.pending_tail = 0;
 }
 
-// Ends a session with a stream error. What was gathered for it and not sent is dropped: its home has it still.
+// Ends a session with a stream error. What was gathered for it and not sent is dropped: its home
+// has it still.
 template <io::StreamBackend Io>
 void Front<Io>::fail(Session& session, protocol::StreamCondition condition,
                      std::uint32_t retry_after_ms, std::string_view text) {
   if (session.state == SessionState::closing || session.state == SessionState::closed) return;
   if (session.state < SessionState::connected) return close(session, io::CloseMode::abort);
   drop_pending(session);
-  append_encoded(session, protocol::StreamError{.condition = condition,
-                                                .retry_after_ms = retry_after_ms,
-                                                .text = text});
+  append_encoded(session,
+                 protocol::StreamError{
+                     .condition = condition, .retry_after_ms = retry_after_ms, .text = text});
   if (session.state == SessionState::closing) return;
   leave(session);
   session.close_after = true;
@@ -228,7 +231,8 @@ void Front<Io>::fail_registration(Session& session, protocol::Condition conditio
   }
   if (condition == Condition::resource_constraint ||
       condition == Condition::internal_server_error) {
-    return fail(session, StreamCondition::resource_constraint, 1000, "registration is not possible now");
+    return fail(session, StreamCondition::resource_constraint, 1000,
+                "registration is not possible now");
   }
   if (condition == Condition::not_authorized || condition == Condition::not_allowed ||
       condition == Condition::forbidden) {
@@ -298,9 +302,9 @@ void Front<Io>::list_sessions(std::uint64_t query) {
         .unacknowledged = session.settled.outstanding()};
     queues::Buffer buffer = encode(options_.pool, row);
     if (!buffer) return;
-    options_.port.post(options_.control, {.kind = queues::CommandKind::admin_row,
-                                          .id = query,
-                                          .buffer = buffer.release()});
+    options_.port.post(
+        options_.control,
+        {.kind = queues::CommandKind::admin_row, .id = query, .buffer = buffer.release()});
   });
   options_.port.answer(options_.control, {.kind = queues::CommandKind::admin_end, .id = query});
 }
@@ -321,8 +325,8 @@ void Front<Io>::drain(Duration spread) {
   draining_ = true;
   const auto spread_ms = static_cast<std::uint64_t>(spread / std::chrono::milliseconds(1));
   for_each_session([&](Session& session) {
-    const auto wait_ms =
-        static_cast<std::uint32_t>(options_.random.below(std::max<std::uint64_t>(spread_ms, 1)) + 1);
+    const auto wait_ms = static_cast<std::uint32_t>(
+        options_.random.below(std::max<std::uint64_t>(spread_ms, 1)) + 1);
     fail(session, protocol::StreamCondition::system_shutdown, wait_ms);
   });
 }

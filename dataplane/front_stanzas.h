@@ -26,7 +26,8 @@ bool Front<Io>::take_number(Session& session, std::uint32_t& number) {
   return true;
 }
 
-// Ends the session when the home's ring and its wait are full: going on would let later stanzas overtake this one.
+// Ends the session when the home's ring and its wait are full: going on would let later stanzas
+// overtake this one.
 template <io::StreamBackend Io>
 bool Front<Io>::post_home(Session& session, queues::Command command) {
   if (options_.port.post(home_of(command.account), command)) return true;
@@ -37,8 +38,8 @@ bool Front<Io>::post_home(Session& session, queues::Command command) {
 template <io::StreamBackend Io>
 bool Front<Io>::on_message(Session& session, Bytes content) {
   protocol::JidScratch scratch;
-  const auto message = protocol::read_message(content, {settings_.domain},
-                                              protocol::Side::from_client, scratch);
+  const auto message =
+      protocol::read_message(content, {settings_.domain}, protocol::Side::from_client, scratch);
   if (!message) {
     fail_parse(session);
     return false;
@@ -53,18 +54,16 @@ bool Front<Io>::on_message(Session& session, Bytes content) {
   }
   protocol::Message forwarded = *message;
   forwarded.peer = {session.user, settings_.domain, session.device};
-  const std::size_t body_size_max =
-      message->payload.size() + protocol::message_head_size_max;
+  const std::size_t body_size_max = message->payload.size() + protocol::message_head_size_max;
   const std::size_t size_max = queues::envelope_size(message->peer.user.size(), body_size_max);
   queues::Buffer buffer = options_.pool.allocate(size_max);
   if (!buffer) {
     fail(session, protocol::StreamCondition::resource_constraint);
     return false;
   }
-  const std::size_t head =
-      queues::write_envelope(buffer.writable(), message->peer.device,
-                             static_cast<std::uint8_t>(message->type), message->ephemeral,
-                             message->peer.user);
+  const std::size_t head = queues::write_envelope(buffer.writable(), message->peer.device,
+                                                  static_cast<std::uint8_t>(message->type),
+                                                  message->ephemeral, message->peer.user);
   ByteWriter body(buffer.writable().subspan(head));
   GODWIT_CHECK(protocol::write_message_body(body, forwarded, {settings_.domain}));
   buffer.resize(head + body.size());
@@ -83,8 +82,8 @@ bool Front<Io>::on_message(Session& session, Bytes content) {
 template <typename Stanza>
 queues::Buffer write_relayed(queues::BufferPool& pool, const protocol::JidView& to,
                              std::uint8_t type, const Stanza& stanza, std::string_view domain) {
-  queues::Buffer buffer = pool.allocate(
-      queues::envelope_size(to.user.size(), protocol::control_stanza_size_max + 8));
+  queues::Buffer buffer =
+      pool.allocate(queues::envelope_size(to.user.size(), protocol::control_stanza_size_max + 8));
   if (!buffer) return buffer;
   const std::size_t head =
       queues::write_envelope(buffer.writable(), to.device, type, true, to.user);
@@ -153,11 +152,10 @@ bool Front<Io>::on_iq(Session& session, Bytes content) {
                           .sender = session.account,
                           .sender_device = session.device};
   if (iq->peer.empty()) {
-    buffer = encode(options_.pool,
-                    queues::ServerIq{.user = session.user,
-                                     .type = static_cast<std::uint8_t>(iq->type),
-                                     .id = iq->id,
-                                     .node = iq->node});
+    buffer = encode(options_.pool, queues::ServerIq{.user = session.user,
+                                                    .type = static_cast<std::uint8_t>(iq->type),
+                                                    .id = iq->id,
+                                                    .node = iq->node});
     command.kind = queues::CommandKind::server_iq;
     command.account = session.account;
   } else {
@@ -260,9 +258,9 @@ void Front<Io>::handle(queues::Command command) {
   if (command.kind == CommandKind::attached) {
     if (!alive || session->state != SessionState::attaching) {
       // Gone before the home had answered: it must not think the device connected.
-      options_.port.post(home_of(command.account), {.kind = CommandKind::detach,
-                                                    .session = command.session,
-                                                    .id = command.id});
+      options_.port.post(
+          home_of(command.account),
+          {.kind = CommandKind::detach, .session = command.session, .id = command.id});
       return;
     }
     session->start.reset();
@@ -274,10 +272,11 @@ void Front<Io>::handle(queues::Command command) {
     --unauthenticated_;
     ++ready_;
     counters_.add(queues::ShardMetric::logins_accepted);
-    return append_encoded(*session, protocol::SessionReady{
-        .sequence_base = command.sequence,
-        .backlog = command.sender,
-        .server_time_ms = static_cast<std::uint64_t>(now_.wall.time_since_epoch().count())});
+    return append_encoded(*session,
+                          protocol::SessionReady{.sequence_base = command.sequence,
+                                                 .backlog = command.sender,
+                                                 .server_time_ms = static_cast<std::uint64_t>(
+                                                     now_.wall.time_since_epoch().count())});
   }
   if (!alive) return;
   switch (command.kind) {
@@ -288,11 +287,9 @@ void Front<Io>::handle(queues::Command command) {
                                .type = OutputKind::delivery});
     case CommandKind::relayed: {
       const queues::Envelope envelope = queues::read_envelope(buffer.bytes());
-      const auto offset =
-          static_cast<std::uint32_t>(envelope.body.data() - buffer.bytes().data());
-      return append(*session, {.buffer = std::move(buffer),
-                               .offset = offset,
-                               .type = OutputKind::encoded});
+      const auto offset = static_cast<std::uint32_t>(envelope.body.data() - buffer.bytes().data());
+      return append(*session,
+                    {.buffer = std::move(buffer), .offset = offset, .type = OutputKind::encoded});
     }
     case CommandKind::settled:
       return settle(*session, command.number);

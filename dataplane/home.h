@@ -22,12 +22,12 @@
 #include "queues/store.h"
 #include "queues/tick_wheel.h"
 
-// The home of some accounts: their mailboxes, what has been seen before, who is connected where. Commands in,
-// commands and store requests out; no I/O and no clock of its own.
+// The home of some accounts: their mailboxes, what has been seen before, who is connected where.
+// Commands in, commands and store requests out; no I/O and no clock of its own.
 //
-// The acknowledgement rule is kept here and nowhere else: settle() is called for a message when the last of its
-// entries is acknowledged by its device or reported committed, and refuse() when it cannot be kept.
-// Everything a home posts to one front stays in order.
+// The acknowledgement rule is kept here and nowhere else: settle() is called for a message when the
+// last of its entries is acknowledged by its device or reported committed, and refuse() when it
+// cannot be kept. Everything a home posts to one front stays in order.
 //
 // Thread safety: the owning shard's thread only.
 
@@ -87,8 +87,8 @@ class Home {
     std::uint16_t seen_oldest = 0;
     Load load = Load::record;
     queues::AccountStatus status = queues::AccountStatus::active;
-    // Storage could not say what it holds. Devices may connect; messages to them are refused, because nothing may be
-    // delivered before what is stored. Asked again from retry_at on.
+    // Storage could not say what it holds. Devices may connect; messages to them are refused,
+    // because nothing may be delivered before what is stored. Asked again from retry_at on.
     bool store_unknown = false;
     Instant retry_at{};
     bool refreshed = false;  // the record was asked for again because a device was unknown
@@ -167,7 +167,9 @@ class Home {
   void end_query(std::uint64_t query, std::uint32_t affected);
 
   Account& account_of(const queues::Mailbox& mailbox) { return accounts_[mailbox.account]; }
-  bool to_front(const queues::Command& command) { return port_.post(command.session.shard, command); }
+  bool to_front(const queues::Command& command) {
+    return port_.post(command.session.shard, command);
+  }
 
   const Options options_;
   const Settings& settings_;
@@ -178,8 +180,8 @@ class Home {
   queues::HashIndex index_;
   queues::TickWheel<Timer> wheel_;
   Refusals refusals_;
-  // After a put failed, none is posted to its file until all that were posted are answered; then storage is told to go on.
-  // So nothing later of a mailbox is stored behind what failed.
+  // After a put failed, none is posted to its file until all that were posted are answered; then
+  // storage is told to go on. So nothing later of a mailbox is stored behind what failed.
   struct File {
     std::uint32_t outstanding = 0;
     bool failing = false;

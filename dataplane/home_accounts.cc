@@ -4,8 +4,9 @@
 
 #include "dataplane/home.h"
 
-// Accounts of a home: loaded when first named (record from control, then a summary from storage), kept while
-// anything of theirs is in memory, evicted when idle. Commands for an account wait, in order, until it is ready.
+// Accounts of a home: loaded when first named (record from control, then a summary from storage),
+// kept while anything of theirs is in memory, evicted when idle. Commands for an account wait, in
+// order, until it is ready.
 
 namespace godwit::dataplane {
 
@@ -84,12 +85,14 @@ std::uint32_t Home::account_by_token(std::uint64_t token) {
   return accounts_[index].generation == token >> 32 ? index : 0;
 }
 
-// A lookup that cannot be posted stays in Load::record with nobody to answer, so a retry is due: the next
-// command that parks finds it. Control's ring holds more than the accounts that may be loading at once.
+// A lookup that cannot be posted stays in Load::record with nobody to answer, so a retry is due:
+// the next command that parks finds it. Control's ring holds more than the accounts that may be
+// loading at once.
 void Home::start_lookup(std::uint32_t index) {
   Account& account = accounts_[index];
   account.load = Load::record;
-  Command lookup{.kind = CommandKind::account_lookup, .account = account.hash, .id = token_of(index)};
+  Command lookup{
+      .kind = CommandKind::account_lookup, .account = account.hash, .id = token_of(index)};
   queues::Buffer user = options_.pool.copy(as_bytes(account.user));
   GODWIT_CHECK(user);  // the pool keeps a reserve for control traffic: see Shard
   lookup.buffer = user.release();
@@ -156,8 +159,8 @@ void Home::apply_record(std::uint32_t index, const queues::AccountRecord& record
 }
 
 void Home::on_summary(const queues::StoreReply& reply, Now now) {
-  const std::uint32_t index = account_by_token(std::uint64_t{reply.mailbox.generation} << 32 |
-                                               reply.mailbox.index);
+  const std::uint32_t index =
+      account_by_token(std::uint64_t{reply.mailbox.generation} << 32 | reply.mailbox.index);
   if (index == 0 || accounts_[index].load != Load::store) return;
   if (reply.kind == queues::StoreReplyKind::summary_failed) {
     counters_.set(ShardMetric::store_failing, 1);
@@ -172,7 +175,8 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   const Device* device = find_device(accounts_[index], reply.device);
   if (device == nullptr) return;
   Mailbox& mailbox = *mailboxes_.find(device->mailbox);
-  if (mailbox.summarized) return;  // loaded again for a new device; this one's numbers are newer here
+  if (mailbox.summarized)
+    return;  // loaded again for a new device; this one's numbers are newer here
   mailbox.store_next = reply.sequence;
   mailbox.store_count = static_cast<std::uint32_t>(reply.count);
   mailbox.store_bytes = reply.bytes;
@@ -190,12 +194,14 @@ void Home::become_ready(std::uint32_t index, Now now) {
   const auto parked = std::move(accounts_[index].parked);
   if (!parked) return;
   parked_ -= parked->size();
-  // Handling one may send the account back to loading (attach of an unknown device); the rest then parks again.
+  // Handling one may send the account back to loading (attach of an unknown device); the rest then
+  // parks again.
   const std::string user = accounts_[index].user;
   for (const Command& command : *parked) route(command, user, now);
 }
 
-void Home::fail_loading(std::uint32_t index, Condition condition, StreamCondition stream_condition) {
+void Home::fail_loading(std::uint32_t index, Condition condition,
+                        StreamCondition stream_condition) {
   const auto parked = std::move(accounts_[index].parked);
   forget_account(index);
   if (!parked) return;
@@ -216,7 +222,8 @@ void Home::forget_account(std::uint32_t index) {
   accounts_.release(index);
 }
 
-// A mailbox made later must not assign a sequence that one of this start has used: a device may still name it.
+// A mailbox made later must not assign a sequence that one of this start has used: a device may
+// still name it.
 void Home::destroy_mailbox(MailboxName name) {
   sequence_floor_ = std::max(sequence_floor_, mailboxes_.find(name)->next_sequence - 1);
   mailboxes_.destroy(name);
@@ -230,7 +237,8 @@ bool Home::is_idle(const Account& account) {
   });
 }
 
-// The clock's hand moves over a bounded number of accounts and forgets those that have nothing here.
+// The clock's hand moves over a bounded number of accounts and forgets those that have nothing
+// here.
 void Home::evict_idle() {
   constexpr int steps = 8;
   for (int i = 0; i < steps && accounts_.end() > 1; ++i) {
@@ -261,7 +269,8 @@ void Home::on_account_removed(Command command, Now) {
   const queues::Buffer buffer = command.take_buffer();
   const std::uint32_t index = index_.find(command.account);
   if (index == 0) {  // not in memory: what is stored for it goes all the same
-    post_store(command.account, {.kind = queues::StoreRequestKind::purge, .account_id = command.id});
+    post_store(command.account,
+               {.kind = queues::StoreRequestKind::purge, .account_id = command.id});
     return;
   }
   if (accounts_[index].user != as_text(buffer.bytes())) return;
@@ -272,7 +281,8 @@ void Home::on_account_removed(Command command, Now) {
     while (mailbox.head != 0) refuse_entry(mailbox, mailbox.head, Condition::item_not_found);
   }
   if (account.account_id != 0) {
-    post_store(account.hash, {.kind = queues::StoreRequestKind::purge, .account_id = account.account_id});
+    post_store(account.hash,
+               {.kind = queues::StoreRequestKind::purge, .account_id = account.account_id});
   }
   fail_loading(index, Condition::item_not_found, StreamCondition::account_removed);
 }
@@ -310,8 +320,10 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   mailbox.session = command.session;
   mailbox.window = static_cast<std::uint16_t>(request.window);
   mailboxes_.reset_flight(mailbox);
-  // A number above all that was ever assigned comes from another life of this server: it says nothing here.
-  if (request.last_sequence < mailbox.next_sequence) acknowledge(mailbox, name, request.last_sequence);
+  // A number above all that was ever assigned comes from another life of this server: it says
+  // nothing here.
+  if (request.last_sequence < mailbox.next_sequence)
+    acknowledge(mailbox, name, request.last_sequence);
   command.take_buffer();
 
   mailbox.backlog_upto = mailbox.next_sequence - 1;

@@ -52,14 +52,13 @@ void Home::list_queues(std::uint64_t query) {
                                .bytes = mailbox.memory_bytes + mailbox.store_bytes};
     queues::Buffer buffer = encode(options_.pool, row);
     if (!buffer) return;
-    port_.post(options_.control, {.kind = CommandKind::admin_row,
-                                  .id = query,
-                                  .buffer = buffer.release()});
+    port_.post(options_.control,
+               {.kind = CommandKind::admin_row, .id = query, .buffer = buffer.release()});
   }
 }
 
-// Drops what waits for one device. Senders of what was not safe yet are told; of what was stored, they were told that
-// it is accepted: an operator's decision against promise 1.
+// Drops what waits for one device. Senders of what was not safe yet are told; of what was stored,
+// they were told that it is accepted: an operator's decision against promise 1.
 void Home::purge(const protocol::Jid& jid) {
   for (std::uint32_t i = 1; i < mailboxes_.end(); ++i) {
     Mailbox& mailbox = mailboxes_.at(i);

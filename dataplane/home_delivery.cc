@@ -51,8 +51,8 @@ bool Home::deliver(Mailbox& mailbox, std::uint32_t index, Now now) {
 // Due once nothing that waited at login is left undelivered.
 void Home::end_backlog(Mailbox& mailbox) {
   if (mailbox.backlog_upto == 0) return;
-  const bool in_memory = mailbox.cursor != 0 &&
-                         mailboxes_.entry(mailbox.cursor).sequence <= mailbox.backlog_upto;
+  const bool in_memory =
+      mailbox.cursor != 0 && mailboxes_.entry(mailbox.cursor).sequence <= mailbox.backlog_upto;
   const bool in_store = mailbox.store_next != 0 && mailbox.store_next <= mailbox.backlog_upto;
   if (in_memory || in_store) return;
   mailbox.backlog_upto = 0;

@@ -22,7 +22,8 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
   const queues::Envelope envelope =
       queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
   if (std::ranges::find(account.blocks, command.sender) != account.blocks.end()) {
-    return refuse(command, Condition::service_unavailable);  // XEP-0191, 3.3: says no more than that
+    return refuse(command,
+                  Condition::service_unavailable);  // XEP-0191, 3.3: says no more than that
   }
   if (account.status == queues::AccountStatus::suspended) {
     return refuse(command, Condition::service_unavailable);
@@ -56,8 +57,8 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
     if (to_device != 0 && device.id != to_device) continue;
     Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
     const std::uint32_t entry = mailboxes_.append(mailbox, record);
-    mailboxes_.entry(entry).appended_ms = static_cast<std::uint32_t>(
-        now.instant.time_since_epoch() / std::chrono::milliseconds(1));
+    mailboxes_.entry(entry).appended_ms =
+        static_cast<std::uint32_t>(now.instant.time_since_epoch() / std::chrono::milliseconds(1));
   }
   if (settings_.ack_after == AckAfter::memory) {
     settle(command.session, command.number);
@@ -107,7 +108,8 @@ bool Home::answer_duplicate(Account& account, const Command& command) {
         continue;
       }
       if (settings_.ack_after == AckAfter::memory) break;
-      // Twice in one session: the acknowledgement is cumulative, so the first one holds this one back.
+      // Twice in one session: the acknowledgement is cumulative, so the first one holds this one
+      // back.
       if (record.origin == command.session) break;
       record.origin = command.session;
       record.number = command.number;
@@ -153,7 +155,8 @@ void Home::acknowledge(Mailbox& mailbox, MailboxName name, std::uint64_t upto) {
   }
   mailbox.acknowledged = upto;
   if (!erase) return;
-  // Should the request find no room it is not lost: the device's next acknowledgement or login covers it.
+  // Should the request find no room it is not lost: the device's next acknowledgement or login
+  // covers it.
   post_store(account_of(mailbox).hash, {.kind = queues::StoreRequestKind::erase,
                                         .device = mailbox.device,
                                         .account_id = account_of(mailbox).account_id,
@@ -169,7 +172,8 @@ void Home::drop_acknowledged(Mailbox& mailbox, std::uint32_t index) {
   MessageRecord& record = mailboxes_.record(entry.record);
   if (entry.state == EntryState::stored) {
     if (mailbox.store_count > 0) --mailbox.store_count;
-    mailbox.store_bytes -= std::min<std::uint64_t>(mailbox.store_bytes, record.buffer.bytes().size());
+    mailbox.store_bytes -=
+        std::min<std::uint64_t>(mailbox.store_bytes, record.buffer.bytes().size());
   } else {
     make_safe(record);
   }
@@ -210,8 +214,8 @@ void Home::refuse(const Command& command, Condition condition) {
   }
 }
 
-// An accepted message that cannot be kept after all. Its sender is told once, whatever the number of devices; it may send
-// the same id again in a new session, so what was seen of it is taken back.
+// An accepted message that cannot be kept after all. Its sender is told once, whatever the number
+// of devices; it may send the same id again in a new session, so what was seen of it is taken back.
 void Home::refuse_entry(Mailbox& mailbox, std::uint32_t index, Condition condition) {
   queues::MailboxEntry& entry = mailboxes_.entry(index);
   MessageRecord& record = mailboxes_.record(entry.record);
@@ -242,8 +246,7 @@ void Home::relay(std::uint32_t index, Command command) {
   const queues::Envelope envelope =
       queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
   const bool is_iq = command.detail == static_cast<std::uint8_t>(protocol::StanzaType::iq);
-  const bool blocked =
-      std::ranges::find(account.blocks, command.sender) != account.blocks.end();
+  const bool blocked = std::ranges::find(account.blocks, command.sender) != account.blocks.end();
   bool delivered = false;
   if (!blocked && !(is_iq && envelope.to_device == 0)) {
     for (const Device& device : account.devices) {
@@ -254,7 +257,8 @@ void Home::relay(std::uint32_t index, Command command) {
       queues::Buffer shared = queues::Buffer::share(command.buffer);
       delivered = to_front({.kind = CommandKind::relayed,
                             .session = mailbox.session,
-                            .buffer = shared.release()}) || delivered;
+                            .buffer = shared.release()}) ||
+                  delivered;
     }
   }
   const auto type = static_cast<protocol::IqType>(envelope.message_type);
@@ -278,7 +282,8 @@ void Home::drop_ephemeral(std::uint32_t index, Command command, Now) {
     delivered = to_front({.kind = CommandKind::deliver,
                           .detail = 1,
                           .session = mailbox.session,
-                          .buffer = shared.release()}) || delivered;
+                          .buffer = shared.release()}) ||
+                delivered;
   }
   if (!delivered) counters_.add(ShardMetric::messages_dropped_ephemeral);
   command.take_buffer();

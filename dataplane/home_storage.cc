@@ -4,8 +4,8 @@
 
 #include "dataplane/home.h"
 
-// Between mailboxes and storage. Puts of a mailbox are posted in order, so what is stored of it is never behind
-// something that is not.
+// Between mailboxes and storage. Puts of a mailbox are posted in order, so what is stored of it is
+// never behind something that is not.
 
 namespace godwit::dataplane {
 
@@ -43,8 +43,7 @@ void Home::persist(MailboxName name, Mailbox& mailbox, Now now, bool all) {
     if (entry.state != EntryState::fresh) continue;
     const std::uint32_t age_ms = now_ms - entry.appended_ms;
     if (!all && age_ms < patience) {
-      return schedule(name, mailbox,
-                      now.instant + std::chrono::milliseconds(patience - age_ms));
+      return schedule(name, mailbox, now.instant + std::chrono::milliseconds(patience - age_ms));
     }
     if (!post_put(name, mailbox, i, now)) {
       return schedule(name, mailbox, now.instant + std::chrono::milliseconds(20));
@@ -58,14 +57,14 @@ bool Home::post_put(MailboxName name, Mailbox& mailbox, std::uint32_t index, Now
   const std::uint32_t number = queues::store_file_of(account_of(mailbox).hash);
   File& file = files_[number];
   if (file.failing && !resume(number)) return false;
-  StoreRequest request{.kind = StoreRequestKind::put,
-                       .device = mailbox.device,
-                       .account_id = account_of(mailbox).account_id,
-                       .sequence = entry.sequence,
-                       .mailbox = name,
-                       .accepted_s = record.accepted_s,
-                       .expires_s = record.accepted_s +
-                                    static_cast<std::uint32_t>(settings_.time_to_live.count())};
+  StoreRequest request{
+      .kind = StoreRequestKind::put,
+      .device = mailbox.device,
+      .account_id = account_of(mailbox).account_id,
+      .sequence = entry.sequence,
+      .mailbox = name,
+      .accepted_s = record.accepted_s,
+      .expires_s = record.accepted_s + static_cast<std::uint32_t>(settings_.time_to_live.count())};
   request.buffer = record.buffer.share().release();
   if (!post_store(account_of(mailbox).hash, request)) {
     queues::Buffer::adopt(request.buffer);
@@ -108,17 +107,17 @@ void Home::on_committed(const StoreReply& reply, Now now) {
 // From memory only; `store_next` then names it.
 void Home::drop_stored(Mailbox& mailbox, std::uint32_t index) {
   const std::uint64_t sequence = mailboxes_.entry(index).sequence;
-  mailbox.store_next =
-      mailbox.store_next == 0 ? sequence : std::min(mailbox.store_next, sequence);
+  mailbox.store_next = mailbox.store_next == 0 ? sequence : std::min(mailbox.store_next, sequence);
   if (mailbox.loading && (mailbox.store_dropped == 0 || sequence < mailbox.store_dropped)) {
     mailbox.store_dropped = sequence;
   }
   mailboxes_.remove(mailbox, index);
 }
 
-// Storage refuses all puts of this home to the file from the failed one on until it is told to go on, so at this point
-// everything posted behind it fails too. A connected device may still acknowledge: its entries become fresh
-// and are tried again. Nobody can acknowledge for an absent one: its senders are told.
+// Storage refuses all puts of this home to the file from the failed one on until it is told to go
+// on, so at this point everything posted behind it fails too. A connected device may still
+// acknowledge: its entries become fresh and are tried again. Nobody can acknowledge for an absent
+// one: its senders are told.
 void Home::on_failed(const StoreReply& reply, Now now) {
   counters_.add(ShardMetric::store_puts_failed);
   counters_.set(ShardMetric::store_failing, 1);
@@ -135,8 +134,8 @@ void Home::on_failed(const StoreReply& reply, Now now) {
   refuse_from(*mailbox, index);
 }
 
-// A refused message and all the fresh ones behind it: were one of those kept, the refused one could come again behind
-// it. Those still posting fail by themselves.
+// A refused message and all the fresh ones behind it: were one of those kept, the refused one could
+// come again behind it. Those still posting fail by themselves.
 void Home::refuse_from(Mailbox& mailbox, std::uint32_t index) {
   bool first = true;
   while (index != 0) {
@@ -176,8 +175,8 @@ void Home::on_loaded(StoreReply reply, Now now) {
     return;
   }
   if (mailboxes_.find_entry(*mailbox, reply.sequence) != 0) return;
-  const std::uint32_t record = mailboxes_.create_record(
-      {.buffer = std::move(buffer), .accepted_s = reply.accepted_s});
+  const std::uint32_t record =
+      mailboxes_.create_record({.buffer = std::move(buffer), .accepted_s = reply.accepted_s});
   mailboxes_.insert_loaded(*mailbox, reply.sequence, record);
   mailbox->store_next = reply.sequence + 1;
   pump(reply.mailbox, *mailbox, now);

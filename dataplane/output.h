@@ -12,7 +12,8 @@
 namespace godwit::dataplane {
 
 enum class OutputKind : std::uint8_t {
-  delivery,  // buffer = Envelope + body, sequence (absolute; 0 for an ephemeral one), number = delay in seconds
+  delivery,  // buffer = Envelope + body, sequence (absolute; 0 for an ephemeral one), number =
+             // delay in seconds
   encoded,   // buffer = one encoded stanza, from `offset` on
   refusal,   // sequence = id, number, kind, condition
   backlog_end,
@@ -31,7 +32,8 @@ struct OutputNode {
 };
 static_assert(sizeof(OutputNode) <= 32);
 
-// Names and versions of client programs, each kept once. Bounded: an attacker's inventions share the last name.
+// Names and versions of client programs, each kept once. Bounded: an attacker's inventions share
+// the last name.
 class ClientNames {
  public:
   std::uint16_t intern(std::string_view name) {

@@ -13,19 +13,19 @@ namespace godwit::dataplane {
 
 // Refusals that the sender's client has not confirmed yet, per session and recipient account.
 //
-// After a message was refused, a later one of the same session to the same account must not be accepted until
-// the sender knows: if it were, and the sender reconnected before it heard of the refusal, it would send the
-// refused one again behind a message that has been delivered, and the receiver would drop it as seen
-// (docs/decisions/0002). Bounded: when full, the oldest is given up and its session must be closed, which puts the sender
-// back in order. Not thread safe.
+// After a message was refused, a later one of the same session to the same account must not be
+// accepted until the sender knows: if it were, and the sender reconnected before it heard of the
+// refusal, it would send the refused one again behind a message that has been delivered, and the
+// receiver would drop it as seen (docs/decisions/0002). Bounded: when full, the oldest is given up
+// and its session must be closed, which puts the sender back in order. Not thread safe.
 class Refusals {
  public:
   explicit Refusals(std::size_t limit) : limit_(limit) {}
 
   bool empty() const { return open_.empty(); }
 
-  // True when a message of `session` to `account` must be refused because an earlier refusal, above `confirmed`, is
-  // unconfirmed. Forgets the refusal when it is confirmed.
+  // True when a message of `session` to `account` must be refused because an earlier refusal, above
+  // `confirmed`, is unconfirmed. Forgets the refusal when it is confirmed.
   bool blocks(ConnectionName session, std::uint64_t account, std::uint32_t confirmed) {
     if (open_.empty()) return false;
     const auto found = open_.find({session, account});

@@ -38,10 +38,8 @@ ServerHandshake::Step ServerHandshake::on_message(Bytes message, MutableBytes re
 bool ServerHandshake::start(NoisePattern pattern, const NoiseHandshake* failed) {
   const auto suite = crypto::suite_from_byte(static_cast<std::uint8_t>(preamble_.suite));
   if (!suite) return false;
-  NoiseHandshake::Options options{.pattern = pattern,
-                                  .suite = *suite,
-                                  .prologue = prologue_,
-                                  .local_static = &identity_.key};
+  NoiseHandshake::Options options{
+      .pattern = pattern, .suite = *suite, .prologue = prologue_, .local_static = &identity_.key};
   if (failed != nullptr) {
     options.initiator = true;  // it sends first now
     options.remote_ephemeral = failed->remote_ephemeral();
@@ -56,8 +54,7 @@ bool ServerHandshake::start(NoisePattern pattern, const NoiseHandshake* failed) 
 bool ServerHandshake::write_reply(HandshakeStatus status, MutableBytes reply,
                                   RandomSource& random) {
   constexpr std::size_t head = protocol::length_prefix_size + 1;
-  const auto written =
-      noise_->write_message(identity_.certificate, reply.subspan(head), random);
+  const auto written = noise_->write_message(identity_.certificate, reply.subspan(head), random);
   if (!written) return false;
   protocol::write_frame_length(reply, *written + 1);
   reply[protocol::length_prefix_size] = static_cast<std::uint8_t>(status);

@@ -9,8 +9,8 @@
 #include "crypto/noise.h"
 #include "protocol/preamble.h"
 
-// The gateway's side of one Noise handshake: XX, IK, and XXfallback when an IK message does not open.
-// Sans I/O. Not thread safe; one object a connection, gone once the session has its keys.
+// The gateway's side of one Noise handshake: XX, IK, and XXfallback when an IK message does not
+// open. Sans I/O. Not thread safe; one object a connection, gone once the session has its keys.
 
 namespace godwit::dataplane {
 

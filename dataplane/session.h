@@ -33,8 +33,8 @@ struct SessionStart {
   std::string client;
 };
 
-// One connection of a front. Idle, it owns no buffer: 10 million of these must fit in memory, so a member here is paid
-// for that often.
+// One connection of a front. Idle, it owns no buffer: 10 million of these must fit in memory, so a
+// member here is paid for that often.
 struct Session {
   ConnectionName name{};
   crypto::TransportKey send;
@@ -45,19 +45,19 @@ struct Session {
   std::uint64_t last_sent = 0;  // relative sequence of the last delivery sent
   std::string user;             // in place up to 15 bytes: a phone number costs no allocation
   SettledWindow settled;
-  queues::Buffer partial;        // the start of a frame whose rest has not come
+  queues::Buffer partial;  // the start of a frame whose rest has not come
   std::unique_ptr<SessionStart> start;
   std::uint32_t acknowledged = 0;  // last stanza number acknowledged to the client
   std::uint32_t confirmed = 0;     // highest refusal the client knows of
   std::uint32_t pending_head = 0;  // output not yet sealed, in the front's nodes
   std::uint32_t pending_tail = 0;
-  std::uint32_t connected_s = 0;   // Unix time
+  std::uint32_t connected_s = 0;  // Unix time
   std::uint16_t device = 0;
-  std::uint16_t client_name = 0;   // in the front's table of client names
+  std::uint16_t client_name = 0;  // in the front's table of client names
   SessionState state = SessionState::closed;
-  bool dirty = false;      // in the front's list of sessions to flush
-  bool ack_due = false;    // in the front's queue of late acknowledgements
-  bool blocked = false;    // the stream took no more; on_writable comes
+  bool dirty = false;        // in the front's list of sessions to flush
+  bool ack_due = false;      // in the front's queue of late acknowledgements
+  bool blocked = false;      // the stream took no more; on_writable comes
   bool close_after = false;  // close once the pending output has left
 };
 static_assert(sizeof(Session) <= 320, "an idle connection pays this");

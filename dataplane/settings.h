@@ -30,8 +30,8 @@ struct Settings {
   std::size_t unauthenticated_max = 4096;
   std::size_t buffer_pool_bytes = std::size_t{1} << 30;
 
-  // Stanzas taken from all sessions of a front and not yet settled. Half of what a home lets wait for one
-  // front (queues::CommandPort::waiting_max), so that an answer always finds room.
+  // Stanzas taken from all sessions of a front and not yet settled. Half of what a home lets wait
+  // for one front (queues::CommandPort::waiting_max), so that an answer always finds room.
   std::uint32_t outstanding_max = 1u << 19;
 
   std::uint32_t mailbox_messages_max = 100'000;
@@ -47,9 +47,11 @@ struct Settings {
   std::size_t parked_max = 262'144;
   // Accounts kept in memory although nothing of theirs is.
   std::size_t idle_accounts_max = 100'000;
-  // Messages from a session to an account that were refused and whose refusal the client has not confirmed.
+  // Messages from a session to an account that were refused and whose refusal the client has not
+  // confirmed.
   std::size_t refusals_max = 65'536;
-  // Senders whose highest message id an account remembers; forgetting one costs a repeat, which clients drop.
+  // Senders whose highest message id an account remembers; forgetting one costs a repeat, which
+  // clients drop.
   std::size_t senders_per_account_max = 1024;
 };
 

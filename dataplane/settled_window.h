@@ -11,9 +11,9 @@
 
 namespace godwit::dataplane {
 
-// Which of a session's stanzas are settled. Homes answer in any order; the client's acknowledgement is cumulative.
-// 32 bytes while at most 64 stanzas are outstanding, which is nearly always; beyond that a bitmap is taken
-// and given back once all is settled. Not thread safe.
+// Which of a session's stanzas are settled. Homes answer in any order; the client's acknowledgement
+// is cumulative. 32 bytes while at most 64 stanzas are outstanding, which is nearly always; beyond
+// that a bitmap is taken and given back once all is settled. Not thread safe.
 class SettledWindow {
  public:
   // Numbers the next stanza, from 1. REQUIRES: outstanding() < protocol::unacknowledged_max.
@@ -68,7 +68,7 @@ class SettledWindow {
   std::uint32_t taken_ = 0;
   std::uint32_t upto_ = 0;
   std::uint32_t settled_ahead_ = 0;  // settled, above upto_
-  std::uint64_t low_ = 0;  // bit i: number upto_ + 1 + i is settled; unused while wide
+  std::uint64_t low_ = 0;            // bit i: number upto_ + 1 + i is settled; unused while wide
   std::unique_ptr<std::array<std::uint64_t, words>> wide_;
 };
 static_assert(sizeof(SettledWindow) == 32);

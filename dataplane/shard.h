@@ -11,9 +11,9 @@
 
 // One core's loop: a front, a home, and everything they own.
 //
-// A turn has fixed phases, each bounded: poll the network, drain the rings, expire timers, flush sends, publish rings. It
-// reads no clock: the caller hands it one reading a turn. It returns how much it did, from which the caller
-// climbs down the idle ladder.
+// A turn has fixed phases, each bounded: poll the network, drain the rings, expire timers, flush
+// sends, publish rings. It reads no clock: the caller hands it one reading a turn. It returns how
+// much it did, from which the caller climbs down the idle ladder.
 //
 // Thread safety: the owning thread only.
 
@@ -64,13 +64,15 @@ class Shard {
                 .counters = options.counters,
                 .random = options.random}) {}
 
-  // `may_sleep_until`: how long the network may be waited for when there is nothing to do; now or earlier for not at all.
+  // `may_sleep_until`: how long the network may be waited for when there is nothing to do; now or
+  // earlier for not at all.
   std::size_t turn(Now now, Instant may_sleep_until) {
     constexpr std::size_t io_budget = 512;
     constexpr std::size_t ring_budget = 1024;
     front_.begin_turn(now);
     std::size_t done = options_.io.poll(now, io_budget, may_sleep_until, front_);
-    done += port_.drain(ring_budget, [&](const queues::Command& command) { dispatch(command, now); });
+    done +=
+        port_.drain(ring_budget, [&](const queues::Command& command) { dispatch(command, now); });
     for (auto* replies : options_.store_replies) {
       done += replies->drain(ring_budget,
                              [&](const queues::StoreReply& reply) { home_.handle(reply, now); });
@@ -91,10 +93,13 @@ class Shard {
   // Nothing waits in a ring, in either direction; looked at between Parker::prepare and sleep.
   bool rings_empty() const {
     if (!port_.empty() || port_.waiting()) return false;
-    return std::ranges::all_of(options_.store_replies, [](auto* ring) { return ring->consumer_empty(); }) &&
-           std::ranges::all_of(options_.store_requests, [](auto* box) { return box->waiting() == 0; });
+    return std::ranges::all_of(options_.store_replies,
+                               [](auto* ring) { return ring->consumer_empty(); }) &&
+           std::ranges::all_of(options_.store_requests,
+                               [](auto* box) { return box->waiting() == 0; });
   }
-  // Sends every client away, to come back within `spread`, and takes no new one. Done when drained().
+  // Sends every client away, to come back within `spread`, and takes no new one. Done when
+  // drained().
   void drain(Duration spread) { front_.drain(spread); }
   bool drained() const { return front_.drained() && home_.quiet(); }
 
@@ -129,8 +134,8 @@ class Shard {
       return front_.list_sessions(command.id);
     }
     if (query == queues::AdminQuery::kick) {
-      const auto jid = protocol::parse_jid(
-          as_text(Bytes{command.buffer->data(), command.buffer->size}));
+      const auto jid =
+          protocol::parse_jid(as_text(Bytes{command.buffer->data(), command.buffer->size}));
       if (jid) command.number = front_.kick(*jid);
     }
     home_.handle(command, now);

@@ -46,9 +46,10 @@ Buffer BufferPool::copy(Bytes bytes) {
 BufferBlock* BufferPool::grow(std::uint32_t size_class) {
   const std::size_t block_size = block_sizes[size_class];
   const std::size_t room = limit_ > reserved_ ? limit_ - reserved_ : 0;
-  const std::size_t count = std::min(std::max<std::size_t>(slab_bytes / block_size, 1), room / block_size);
+  const std::size_t count =
+      std::min(std::max<std::size_t>(slab_bytes / block_size, 1), room / block_size);
   if (count == 0) return nullptr;
-  auto* slab = static_cast<std::uint8_t*>(::operator new(count * block_size, slab_alignment));
+  auto* slab = static_cast<std::uint8_t*>(::operator new(count* block_size, slab_alignment));
   slabs_.push_back(slab);
   reserved_ += count * block_size;
   for (std::size_t i = count; i-- > 0;) {
@@ -80,7 +81,7 @@ void BufferPool::drop_last(BufferBlock* block) {
   std::atomic<BufferBlock*>& returned = block->pool->returned_;
   block->next = returned.load(std::memory_order_relaxed);
   while (!returned.compare_exchange_weak(block->next, block, std::memory_order_release,
-                                       std::memory_order_relaxed)) {
+                                         std::memory_order_relaxed)) {
   }
 }
 

@@ -11,11 +11,12 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
-// Payload memory that crosses cores: size-classed blocks, counted references, freed to the core that owns them.
+// Payload memory that crosses cores: size-classed blocks, counted references, freed to the core
+// that owns them.
 //
-// A BufferPool belongs to one thread, which alone allocates from it. A reference may be dropped on any
-// thread: the last one overwrites the payload and pushes the block on the pool's return stack, lock-free, which
-// only the owner empties, all at once, so there is no ABA.
+// A BufferPool belongs to one thread, which alone allocates from it. A reference may be dropped on
+// any thread: the last one overwrites the payload and pushes the block on the pool's return stack,
+// lock-free, which only the owner empties, all at once, so there is no ABA.
 //
 // Pools outlive every buffer taken from them: they are made before the threads and destroyed after.
 
@@ -61,9 +62,7 @@ class Buffer {
   // Memory held, for limits: head and capacity.
   std::size_t footprint() const { return block_ ? block_->capacity + sizeof(BufferBlock) : 0; }
 
-  Buffer share() const {
-    return block_ != nullptr ? share(block_) : Buffer();
-  }
+  Buffer share() const { return block_ != nullptr ? share(block_) : Buffer(); }
   void reset();
 
   // A ring carries the bare block; the reference moves with it.
@@ -92,8 +91,8 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // Owner only. An empty buffer when the limit is reached or `size` is over buffer_size_max; else size()
-  // is `size` and the bytes are undefined.
+  // Owner only. An empty buffer when the limit is reached or `size` is over buffer_size_max; else
+  // size() is `size` and the bytes are undefined.
   Buffer allocate(std::size_t size);
   // Owner only: allocates and copies; empty as above.
   Buffer copy(Bytes bytes);

@@ -7,11 +7,12 @@
 #include "base/connection_name.h"
 #include "queues/buffer.h"
 
-// What shards say to each other and to control: one 64-byte descriptor a command, with at most one buffer,
-// whose reference moves with it. A receiver adopts the buffer or drops it; it never leaks one.
+// What shards say to each other and to control: one 64-byte descriptor a command, with at most one
+// buffer, whose reference moves with it. A receiver adopts the buffer or drops it; it never leaks
+// one.
 //
-// `Front` is the shard that owns a connection, `home` the shard that owns an account. A command's comment lists
-// the fields it uses; the others are zero.
+// `Front` is the shard that owns a connection, `home` the shard that owns an account. A command's
+// comment lists the fields it uses; the others are zero.
 
 namespace godwit::queues {
 
@@ -19,19 +20,21 @@ enum class CommandKind : std::uint8_t {
   none = 0,
 
   // Front to home.
-  message,      // session, number, confirmed, account, sender, sender_device, id, buffer = Envelope + body
-  relay,        // presence and iq between accounts: as message; detail = protocol::StanzaType
-  attach,       // session, account, buffer = AttachRequest
-  detach,       // session, mailbox
+  message,  // session, number, confirmed, account, sender, sender_device, id, buffer = Envelope +
+            // body
+  relay,    // presence and iq between accounts: as message; detail = protocol::StanzaType
+  attach,   // session, account, buffer = AttachRequest
+  detach,   // session, mailbox
   acknowledge,  // session, mailbox, sequence
   window,       // session, mailbox, number = window
 
   // Home to front.
-  deliver,         // session, sequence, number = delay in seconds, detail = Envelope flags, buffer = Envelope + body
-  relayed,         // session, buffer = one encoded stanza
-  settled,         // session, number
-  refused,         // session, number, id, detail = protocol::Condition, device = protocol::StanzaType
-  attached,        // session, mailbox, sequence = base, sender = backlog
+  deliver,   // session, sequence, number = delay in seconds, detail = Envelope flags, buffer =
+             // Envelope + body
+  relayed,   // session, buffer = one encoded stanza
+  settled,   // session, number
+  refused,   // session, number, id, detail = protocol::Condition, device = protocol::StanzaType
+  attached,  // session, mailbox, sequence = base, sender = backlog
   attach_refused,  // session, detail = protocol::StreamCondition
   backlog_end,     // session
   kick,            // session, detail = protocol::StreamCondition, number = retry after, ms
@@ -40,17 +43,20 @@ enum class CommandKind : std::uint8_t {
   account_lookup,  // account, id = lookup token, buffer = user
   // Control to home.
   account_found,    // account, id = lookup token, buffer = AccountRecord
-  account_missing,  // account, id = lookup token, detail = protocol::Condition when control could not look
-  account_changed,  // account, buffer = AccountRecord; sent unasked, ignored where the account is not loaded
-  account_removed,  // account, id = account id, buffer = user; mailboxes are purged, sessions kicked
+  account_missing,  // account, id = lookup token, detail = protocol::Condition when control could
+                    // not look
+  account_changed,  // account, buffer = AccountRecord; sent unasked, ignored where the account is
+                    // not loaded
+  account_removed,  // account, id = account id, buffer = user; mailboxes are purged, sessions
+                    // kicked
 
   // Front to control.
-  register_,   // session, buffer = RegisterRequest
-  server_iq,   // session, number, id, account, sender_device, buffer = ServerIq
+  register_,  // session, buffer = RegisterRequest
+  server_iq,  // session, number, id, account, sender_device, buffer = ServerIq
   // Control to front.
-  registered,       // session, device
-  register_refused, // session, detail = protocol::Condition, buffer = a sentence
-  server_iq_reply,  // session, number, buffer = one encoded stanza (iq result or error)
+  registered,        // session, device
+  register_refused,  // session, detail = protocol::Condition, buffer = a sentence
+  server_iq_reply,   // session, number, buffer = one encoded stanza (iq result or error)
 
   // Control to every shard, and back.
   admin_query,  // id = query, detail = AdminQuery, buffer = argument or none
@@ -82,7 +88,7 @@ struct Command {
   ConnectionName session{};
   std::uint64_t account = 0;  // keyed hash of the recipient's (or the session's own) user part
   std::uint64_t sequence = 0;
-  std::uint64_t id = 0;  // or a mailbox's name, see below
+  std::uint64_t id = 0;      // or a mailbox's name, see below
   std::uint64_t sender = 0;  // keyed hash of the sender's user part
   std::uint16_t sender_device = 0;
   std::uint16_t reserved = 0;

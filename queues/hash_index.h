@@ -8,9 +8,9 @@
 
 namespace godwit::queues {
 
-// From a 64-bit keyed hash to an index of a slab: open addressing, linear probing, deletion by backward shift
-// (Knuth, TAOCP 3, 6.4, algorithm R), at most half full. The hash is keyed by the deployment, so its low
-// bits need no further mixing. Index 0 means none. Not thread safe.
+// From a 64-bit keyed hash to an index of a slab: open addressing, linear probing, deletion by
+// backward shift (Knuth, TAOCP 3, 6.4, algorithm R), at most half full. The hash is keyed by the
+// deployment, so its low bits need no further mixing. Index 0 means none. Not thread safe.
 class HashIndex {
  public:
   HashIndex() : slots_(64) {}

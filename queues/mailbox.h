@@ -9,9 +9,11 @@
 #include "queues/command.h"
 #include "queues/slab.h"
 
-// The mailboxes of one home: for each device, in order, what it has not acknowledged, as far as that is in memory.
+// The mailboxes of one home: for each device, in order, what it has not acknowledged, as far as
+// that is in memory.
 //
-// A *record* is one accepted message, shared by the *entries* of all devices it goes to. An entry is
+// A *record* is one accepted message, shared by the *entries* of all devices it goes to. An entry
+// is
 //   fresh    only in memory, its sender holds it too
 //   posting  given to storage, no answer yet
 //   stored   durable
@@ -19,18 +21,20 @@
 //
 // Invariants of a mailbox, which together give "in order":
 //   - entries are linked by rising sequence; `cursor` is the first one not in flight;
-//   - puts are posted in order: behind a fresh entry there is no posting and no stored one that was appended
+//   - puts are posted in order: behind a fresh entry there is no posting and no stored one that was
+//   appended
 //     here; so storage never holds a later message of a pair while an earlier one is at risk;
-//   - `store_next` is a lower bound of the stored sequences that are not in memory, 0 when there are none;
+//   - `store_next` is a lower bound of the stored sequences that are not in memory, 0 when there
+//   are none;
 //     nothing at or above it may be delivered before it is loaded.
 // Not thread safe: a home's thread only.
 
 namespace godwit::queues {
 
 struct MessageRecord {
-  Buffer buffer;             // Envelope + body
-  ConnectionName origin{};   // the session to settle; invalid once settled
-  std::uint32_t number = 0;  // its stanza number
+  Buffer buffer;                 // Envelope + body
+  ConnectionName origin{};       // the session to settle; invalid once settled
+  std::uint32_t number = 0;      // its stanza number
   std::uint16_t references = 0;  // entries
   std::uint16_t unsafe = 0;      // entries neither acknowledged nor stored
   std::uint16_t sender_device = 0;
@@ -53,29 +57,31 @@ struct MailboxEntry {
 
 struct Mailbox {
   ConnectionName session{};
-  std::uint64_t next_sequence = 0;   // to assign
-  std::uint64_t acknowledged = 0;    // everything up to here is gone
-  std::uint64_t delivered = 0;       // highest handed to the present session
+  std::uint64_t next_sequence = 0;  // to assign
+  std::uint64_t acknowledged = 0;   // everything up to here is gone
+  std::uint64_t delivered = 0;      // highest handed to the present session
   std::uint64_t store_next = 0;
-  std::uint64_t store_dropped = 0;   // lowest one dropped from memory while a load was running, 0: none
+  std::uint64_t store_dropped =
+      0;  // lowest one dropped from memory while a load was running, 0: none
   std::uint64_t store_bytes = 0;
-  std::uint64_t backlog_upto = 0;    // backlog_end is due once `delivered` or the mailbox is past it; 0: sent
+  std::uint64_t backlog_upto =
+      0;  // backlog_end is due once `delivered` or the mailbox is past it; 0: sent
   std::uint32_t generation = 0;
   std::uint32_t account = 0;  // index in the home's accounts
   std::uint32_t head = 0;
   std::uint32_t tail = 0;
   std::uint32_t cursor = 0;
-  std::uint32_t count = 0;          // entries in memory
-  std::uint32_t unstored = 0;       // of those, fresh or posting
-  std::uint32_t store_count = 0;    // stored and not acknowledged, in memory or not
+  std::uint32_t count = 0;        // entries in memory
+  std::uint32_t unstored = 0;     // of those, fresh or posting
+  std::uint32_t store_count = 0;  // stored and not acknowledged, in memory or not
   std::uint32_t in_flight = 0;
   std::uint32_t in_flight_bytes = 0;
   std::uint32_t memory_bytes = 0;
   std::uint16_t device = 0;
   std::uint16_t window = 0;
   bool loading = false;
-  bool load_discarded = false;  // part of the running load was dropped: keep store_next
-  bool summarized = false;      // storage has said what it holds
+  bool load_discarded = false;   // part of the running load was dropped: keep store_next
+  bool summarized = false;       // storage has said what it holds
   bool timer_scheduled = false;  // in the home's wheel, for persist_after or a retry
 
   bool connected() const { return session.valid(); }
@@ -99,13 +105,15 @@ class MailboxSet {
   MessageRecord& record(std::uint32_t index) { return records_[index]; }
   MailboxEntry& entry(std::uint32_t index) { return entries_[index]; }
 
-  // Appends a fresh entry with the next sequence, and returns its index. Counts it as unsafe in the record.
+  // Appends a fresh entry with the next sequence, and returns its index. Counts it as unsafe in the
+  // record.
   std::uint32_t append(Mailbox& mailbox, std::uint32_t record);
   // Puts a stored entry in its place by sequence; 0 when that sequence is there already.
   std::uint32_t insert_loaded(Mailbox& mailbox, std::uint64_t sequence, std::uint32_t record);
   // The entry with this sequence, 0 when it is not in memory.
   std::uint32_t find_entry(const Mailbox& mailbox, std::uint64_t sequence) const;
-  // Unlinks and frees; adjusts the counts. The caller has settled or refused the record's sender as needed.
+  // Unlinks and frees; adjusts the counts. The caller has settled or refused the record's sender as
+  // needed.
   void remove(Mailbox& mailbox, std::uint32_t entry);
   // A device came or went: nothing is in flight any more.
   void reset_flight(Mailbox& mailbox);

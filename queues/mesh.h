@@ -11,8 +11,8 @@
 
 namespace godwit::queues {
 
-// A ring from every participant to every participant, itself included: shards 0 … n-1, then control. Made before
-// the threads start and destroyed after they have ended.
+// A ring from every participant to every participant, itself included: shards 0 … n-1, then
+// control. Made before the threads start and destroyed after they have ended.
 class Mesh {
  public:
   Mesh(std::size_t participants, std::size_t ring_capacity) : participants_(participants) {
@@ -35,9 +35,9 @@ class Mesh {
 // One participant's end of the mesh: posts to anyone, drains what came. Its thread only.
 class CommandPort {
  public:
-  // What may wait behind one full ring. A front lets its sessions have `outstanding_max` stanzas outstanding in
-  // sum (dataplane/settings.h), each answered by one settled or refused command; deliveries stop at half of
-  // this. So an answer always finds room.
+  // What may wait behind one full ring. A front lets its sessions have `outstanding_max` stanzas
+  // outstanding in sum (dataplane/settings.h), each answered by one settled or refused command;
+  // deliveries stop at half of this. So an answer always finds room.
   static constexpr std::size_t waiting_max = std::size_t{1} << 20;
 
   // `parkers` has one entry a participant.
@@ -69,7 +69,8 @@ class CommandPort {
   std::size_t drain(std::size_t budget, Handle&& handle) {
     std::size_t done = 0;
     for (std::size_t from = mesh_.participants(); from-- > 0;) {
-      done += mesh_.ring(from, self_).drain(budget, [&](const Command& command) { handle(command); });
+      done +=
+          mesh_.ring(from, self_).drain(budget, [&](const Command& command) { handle(command); });
     }
     return done;
   }

@@ -9,9 +9,9 @@
 
 namespace godwit::queues {
 
-// The producer's end of a ring that may be full: what does not fit waits here, in order, and goes first at the
-// next flush. Bounded like the ring: try_post is false when the wait is full too, and the caller
-// answers its peer. Producer thread only.
+// The producer's end of a ring that may be full: what does not fit waits here, in order, and goes
+// first at the next flush. Bounded like the ring: try_post is false when the wait is full too, and
+// the caller answers its peer. Producer thread only.
 template <typename T>
 class Outbox {
  public:

@@ -7,12 +7,12 @@
 
 namespace godwit::queues {
 
-// Lets a thread sleep while its rings are empty, without a lost wake-up and without a system call from a
-// producer while the thread is awake.
+// Lets a thread sleep while its rings are empty, without a lost wake-up and without a system call
+// from a producer while the thread is awake.
 //
-// The owner calls prepare(), looks at its rings once more, sleeps if they are still empty, and calls
-// awake(). A producer calls notify() after it has published. The two sequentially consistent fences are
-// Dekker's: either the owner sees the items or the producer sees it asleep.
+// The owner calls prepare(), looks at its rings once more, sleeps if they are still empty, and
+// calls awake(). A producer calls notify() after it has published. The two sequentially consistent
+// fences are Dekker's: either the owner sees the items or the producer sees it asleep.
 class Parker {
  public:
   // `wake` interrupts the owner's sleep; called on producers' threads, must be thread safe.

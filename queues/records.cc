@@ -7,12 +7,12 @@ namespace godwit::queues {
 
 namespace {
 
-// Both ends are this program, so what is written fits and what is read is whole: anything else is a broken invariant.
+// Both ends are this program, so what is written fits and what is read is whole: anything else is a
+// broken invariant.
 class RecordWriter {
  public:
   explicit RecordWriter(Buffer buffer)
-      : buffer_(std::move(buffer)),
-        out_(buffer_ ? buffer_.writable() : MutableBytes{}) {}
+      : buffer_(std::move(buffer)), out_(buffer_ ? buffer_.writable() : MutableBytes{}) {}
 
   ByteWriter& operator*() { return out_; }
   ByteWriter* operator->() { return &out_; }
@@ -32,7 +32,9 @@ class RecordWriter {
   ByteWriter out_;
 };
 
-std::string_view read_text(ByteReader& in) { return as_text(in.take(in.varint())); }
+std::string_view read_text(ByteReader& in) {
+  return as_text(in.take(in.varint()));
+}
 
 PublicKeyBytes read_key(ByteReader& in) {
   PublicKeyBytes key{};
@@ -41,7 +43,9 @@ PublicKeyBytes read_key(ByteReader& in) {
   return key;
 }
 
-void check_whole(const ByteReader& in) { GODWIT_CHECK(in.ok() && in.at_end()); }
+void check_whole(const ByteReader& in) {
+  GODWIT_CHECK(in.ok() && in.at_end());
+}
 
 }  // namespace
 
@@ -98,8 +102,8 @@ AttachRequest decode_attach_request(Bytes bytes) {
 }
 
 Buffer encode(BufferPool& pool, const RegisterRequest& request) {
-  RecordWriter out(pool.allocate(64 + request.user.size() + request.invite.size() +
-                                 request.client.size()));
+  RecordWriter out(
+      pool.allocate(64 + request.user.size() + request.invite.size() + request.client.size()));
   out.text(request.user);
   out.text(request.invite);
   out.text(request.client);
@@ -139,8 +143,8 @@ ServerIq decode_server_iq(Bytes bytes) {
 }
 
 Buffer encode(BufferPool& pool, const AccountRecord& record) {
-  const std::size_t size = 64 + record.user.size() + record.devices.size() * 34 +
-                           record.blocks.size() * 8;
+  const std::size_t size =
+      64 + record.user.size() + record.devices.size() * 34 + record.blocks.size() * 8;
   RecordWriter out(pool.allocate(size));
   out->u64(record.account_id);
   out->u8(static_cast<std::uint8_t>(record.status));

@@ -10,16 +10,16 @@
 #include "base/bytes.h"
 #include "queues/buffer.h"
 
-// What travels in the buffers of commands. Each has an encode into a buffer of the sender's pool (empty when
-// the pool is exhausted) and a decode that yields views into the buffer or values; both ends are this
-// program, so a record that does not decode is a broken invariant.
+// What travels in the buffers of commands. Each has an encode into a buffer of the sender's pool
+// (empty when the pool is exhausted) and a decode that yields views into the buffer or values; both
+// ends are this program, so a record that does not decode is a broken invariant.
 
 namespace godwit::queues {
 
 using PublicKeyBytes = std::array<std::uint8_t, 32>;
 
-// In front of the body of every message on its way to a home, in a mailbox, in the store. 8 bytes, the user, then
-// the body (protocol::write_message_body).
+// In front of the body of every message on its way to a home, in a mailbox, in the store. 8 bytes,
+// the user, then the body (protocol::write_message_body).
 struct Envelope {
   std::uint16_t to_device = 0;  // 0: every device of the account
   std::uint8_t message_type = 0;
@@ -89,7 +89,7 @@ struct SessionRow {
   std::uint16_t device = 0;
   std::string client;
   std::string address;
-  std::uint64_t connected_ms = 0;  // age
+  std::uint64_t connected_ms = 0;    // age
   std::uint32_t unacknowledged = 0;  // stanzas taken from it and not yet settled
   std::uint32_t in_flight = 0;       // deliveries it has not acknowledged
   friend bool operator==(const SessionRow&, const SessionRow&) = default;

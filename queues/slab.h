@@ -11,9 +11,9 @@
 
 namespace godwit::queues {
 
-// Objects by index, in chunks that never move, with a free list. Memory grows by whole chunks and is used again,
-// never given back, so a steady state allocates nothing. Not thread safe. Index 0 is never handed out: it stands for
-// "none" in links.
+// Objects by index, in chunks that never move, with a free list. Memory grows by whole chunks and
+// is used again, never given back, so a steady state allocates nothing. Not thread safe. Index 0 is
+// never handed out: it stands for "none" in links.
 template <typename T, std::size_t ChunkSize = 1024>
 class Slab {
  public:

@@ -19,14 +19,17 @@ inline constexpr std::size_t destructive_interference_bytes = 128;
 // A bounded ring from one producer thread to one consumer thread.
 //
 // Thread safety: try_push, flush and producer_* by the producer only; drain and consumer_* by the
-// consumer only. Items pushed become visible at flush(), so that a turn pays one release for its batch.
+// consumer only. Items pushed become visible at flush(), so that a turn pays one release for its
+// batch.
 //
-// Invariants: head ≤ published ≤ tail ≤ head + capacity, as free-running 64-bit counts. The producer's
-// release of `published_` matches the consumer's acquire in drain(); the consumer's release of `head_`
-// matches the producer's acquire in room(). (Lamport 1977; cached opposite index as in Lee et al. 2009.)
+// Invariants: head ≤ published ≤ tail ≤ head + capacity, as free-running 64-bit counts. The
+// producer's release of `published_` matches the consumer's acquire in drain(); the consumer's
+// release of `head_` matches the producer's acquire in room(). (Lamport 1977; cached opposite index
+// as in Lee et al. 2009.)
 template <typename T>
 class SpscRing {
-  static_assert(std::is_trivially_copyable_v<T>, "a ring carries descriptors, ownership moves by contract");
+  static_assert(std::is_trivially_copyable_v<T>,
+                "a ring carries descriptors, ownership moves by contract");
 
  public:
   // `capacity` is rounded up to a power of two.
@@ -59,8 +62,8 @@ class SpscRing {
     return true;
   }
 
-  // Consumer: hands at most `budget` items to `consume(const T&)`, in order; returns how many. The slots
-  // are given back in one release, after the last call.
+  // Consumer: hands at most `budget` items to `consume(const T&)`, in order; returns how many. The
+  // slots are given back in one release, after the last call.
   template <typename Consume>
   std::size_t drain(std::size_t budget, Consume&& consume) {
     std::size_t ready = consumer_.cached_tail - consumer_.head;
@@ -83,7 +86,8 @@ class SpscRing {
     return published_.load(std::memory_order_acquire) == consumer_.head;
   }
 
-  // Either side or an observer: how many items are published and not yet consumed, as of some instant.
+  // Either side or an observer: how many items are published and not yet consumed, as of some
+  // instant.
   std::size_t depth() const {
     const std::size_t head = head_.load(std::memory_order_relaxed);
     const std::size_t tail = published_.load(std::memory_order_relaxed);

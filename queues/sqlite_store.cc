@@ -36,8 +36,12 @@ ErrorCode code_of(int sqlite_code) {
   }
 }
 
-std::int64_t signed_of(std::uint64_t value) { return static_cast<std::int64_t>(value); }
-std::uint64_t unsigned_of(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+std::int64_t signed_of(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
+std::uint64_t unsigned_of(std::int64_t value) {
+  return static_cast<std::uint64_t>(value);
+}
 
 // A statement in use; it is reset however the scope is left, so no cursor stays open over a commit.
 class Use {
@@ -72,7 +76,9 @@ class Use {
 
 }  // namespace
 
-void SqliteStore::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+void SqliteStore::Close::operator()(sqlite3* database) const {
+  sqlite3_close_v2(database);
+}
 void SqliteStore::Finalize::operator()(sqlite3_stmt* statement) const {
   sqlite3_finalize(statement);
 }
@@ -117,7 +123,8 @@ Result<void> SqliteStore::prepare() {
     statement.reset(made);
     return {};
   };
-  // The page size counts only before the first table; secure_delete overwrites what is erased with zeros.
+  // The page size counts only before the first table; secure_delete overwrites what is erased with
+  // zeros.
   if (auto done = run("PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                       "PRAGMA secure_delete=ON; PRAGMA wal_autocheckpoint=2000;"
                       "PRAGMA journal_size_limit=16777216; PRAGMA cache_size=-16384;");
@@ -134,8 +141,8 @@ Result<void> SqliteStore::prepare() {
                                         std::to_string(found) + "); use that one");
   }
   if (found < schema_version) {
-    const std::string create = std::string("BEGIN IMMEDIATE;") + schema + "PRAGMA user_version=" +
-                               std::to_string(schema_version) + ";COMMIT;";
+    const std::string create = std::string("BEGIN IMMEDIATE;") + schema +
+                               "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
     if (auto done = run(create.c_str()); !done) return done;
   }
   const std::pair<const char*, Statement*> statements[] = {

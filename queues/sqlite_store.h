@@ -13,15 +13,16 @@ namespace godwit::queues {
 
 // One store file in SQLite: WAL, synchronous=FULL, erased content overwritten. Schema 1:
 //   message(account_id, device, sequence, accepted_s, expires_s, bytes), keyed by the first three.
-// After any error the transaction is rolled back whole; the store stays usable when the cause goes away (space on a
-// full disk). Not thread safe: one thread, any.
+// After any error the transaction is rolled back whole; the store stays usable when the cause goes
+// away (space on a full disk). Not thread safe: one thread, any.
 class SqliteStore final : public MessageStore {
  public:
   struct Options {
     std::string path;
     std::uint32_t page_count_max = 0;  // 0: no limit; for tests of a full disk
   };
-  // Errors: io (permissions, missing folder), corrupt (not a store, damaged), refused (made by a newer version), full.
+  // Errors: io (permissions, missing folder), corrupt (not a store, damaged), refused (made by a
+  // newer version), full.
   static Result<std::unique_ptr<SqliteStore>> open(const Options& options);
   ~SqliteStore() override;
   SqliteStore(const SqliteStore&) = delete;

@@ -11,8 +11,9 @@
 
 namespace godwit::queues {
 
-// Runs a StorageWorker until stopped; sleeps while nothing comes, waking now and then for expiry. Made before the
-// rings, because homes need its parker. Thread safety: start and stop from one other thread.
+// Runs a StorageWorker until stopped; sleeps while nothing comes, waking now and then for expiry.
+// Made before the rings, because homes need its parker. Thread safety: start and stop from one
+// other thread.
 class StorageThread {
  public:
   StorageThread() : parker_([this] { wake(); }) {}

@@ -150,9 +150,9 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
     MessageStore* store = store_of(number, now);
     const Instant before = options_.clock();
     auto done = store != nullptr ? store->apply(operations_) : std::unexpected(unavailable);
-    options_.counters.set(StorageMetric::commit_microseconds_last,
-                          static_cast<std::uint64_t>((options_.clock() - before) /
-                                                     std::chrono::microseconds(1)));
+    options_.counters.set(
+        StorageMetric::commit_microseconds_last,
+        static_cast<std::uint64_t>((options_.clock() - before) / std::chrono::microseconds(1)));
     if (!done) {
       error = done.error();
       failed = &error;
@@ -258,7 +258,8 @@ void StorageWorker::note_error(unsigned number, const Error& error) {
   if (options_.on_error) options_.on_error(number, error);
 }
 
-// Answers never wait for a home: what a home may have outstanding fits its ring and the wait behind it.
+// Answers never wait for a home: what a home may have outstanding fits its ring and the wait behind
+// it.
 void StorageWorker::reply(std::size_t home, const StoreReply& answer) {
   GODWIT_CHECK(options_.homes[home].replies->try_post(answer));
 }

@@ -14,13 +14,15 @@
 
 namespace godwit::queues {
 
-// What a storage thread does, without the thread: takes requests from homes, commits what has gathered as one group per
-// file, answers. A batch is whatever came in while the last one was being committed.
+// What a storage thread does, without the thread: takes requests from homes, commits what has
+// gathered as one group per file, answers. A batch is whatever came in while the last one was being
+// committed.
 //
-// Order: requests of one home to one file take effect in the order posted; a load sees every put before it. A put and
-// an erase that covers it in one batch cancel each other.
-// Failure: a failed group fails each of its puts, and every later put to that file until its home posts resume
-// (see StoreRequestKind::resume). A file that cannot be opened is tried again at most once a second; the others go on.
+// Order: requests of one home to one file take effect in the order posted; a load sees every put
+// before it. A put and an erase that covers it in one batch cancel each other. Failure: a failed
+// group fails each of its puts, and every later put to that file until its home posts resume (see
+// StoreRequestKind::resume). A file that cannot be opened is tried again at most once a second; the
+// others go on.
 //
 // Thread safety: one thread.
 class StorageWorker {
@@ -34,7 +36,9 @@ class StorageWorker {
     std::function<Result<std::unique_ptr<MessageStore>>(unsigned file)> open;
     StorageCounters& counters;
     std::size_t buffer_pool_bytes = std::size_t{256} << 20;  // for what is loaded
-    std::function<Instant()> clock = [] { return Instant{}; };  // times commits, for the metric alone
+    std::function<Instant()> clock = [] {
+      return Instant{};
+    };  // times commits, for the metric alone
     std::function<void(unsigned file, const Error&)> on_error;  // for the log; may be empty
   };
 

@@ -12,10 +12,12 @@
 #include "queues/buffer.h"
 #include "queues/command.h"
 
-// The seam between a home and durable storage: descriptors on rings, and the interface a store file implements.
+// The seam between a home and durable storage: descriptors on rings, and the interface a store file
+// implements.
 //
-// The account space has 4 096 slots; a store file holds `slots_per_store_file` of them, whatever the number
-// of shards or storage threads. A file is served by one storage thread and one home at a time.
+// The account space has 4 096 slots; a store file holds `slots_per_store_file` of them, whatever
+// the number of shards or storage threads. A file is served by one storage thread and one home at a
+// time.
 
 namespace godwit::queues {
 
@@ -23,7 +25,9 @@ inline constexpr std::uint32_t slot_count = 4096;
 inline constexpr std::uint32_t store_file_count = 16;
 inline constexpr std::uint32_t slots_per_store_file = slot_count / store_file_count;
 
-constexpr std::uint32_t slot_of(std::uint64_t account_hash) { return account_hash % slot_count; }
+constexpr std::uint32_t slot_of(std::uint64_t account_hash) {
+  return account_hash % slot_count;
+}
 constexpr std::uint32_t store_file_of(std::uint64_t account_hash) {
   return slot_of(account_hash) / slots_per_store_file;
 }
@@ -34,8 +38,9 @@ enum class StoreRequestKind : std::uint8_t {
   load,       // account_id, device, mailbox, sequence: after it; limit, limit_bytes
   summarize,  // account_id, mailbox = home's own token: every device of the account
   purge,      // account_id, device (0: all): everything, also what was not delivered
-  resume,     // file: after a failed put, every put of this home to this file fails until this arrives, so that
-              // nothing posted before the home knew can be stored behind what it is about to refuse
+  resume,     // file: after a failed put, every put of this home to this file fails until this
+           // arrives, so that nothing posted before the home knew can be stored behind what it is
+           // about to refuse
 };
 
 struct StoreRequest {
@@ -55,13 +60,13 @@ struct StoreRequest {
 static_assert(sizeof(StoreRequest) == 64 && std::is_trivially_copyable_v<StoreRequest>);
 
 enum class StoreReplyKind : std::uint8_t {
-  committed,    // mailbox, sequence: durable (or erased before it was written)
-  failed,       // mailbox, sequence: not stored; error
-  loaded,       // mailbox, sequence, accepted_s, buffer
-  load_end,     // mailbox, sequence = next stored one after those loaded, 0 when there is none
-  load_failed,  // mailbox; error
-  summary,      // mailbox token, device, sequence = lowest, high = highest, count, bytes
-  summary_end,  // mailbox token
+  committed,       // mailbox, sequence: durable (or erased before it was written)
+  failed,          // mailbox, sequence: not stored; error
+  loaded,          // mailbox, sequence, accepted_s, buffer
+  load_end,        // mailbox, sequence = next stored one after those loaded, 0 when there is none
+  load_failed,     // mailbox; error
+  summary,         // mailbox token, device, sequence = lowest, high = highest, count, bytes
+  summary_end,     // mailbox token
   summary_failed,  // mailbox token; error
 };
 
@@ -96,7 +101,7 @@ class MessageStore {
   };
   struct Erase {
     std::uint64_t account_id = 0;
-    std::uint16_t device = 0;              // 0: every device
+    std::uint16_t device = 0;                  // 0: every device
     std::uint64_t upto_sequence = UINT64_MAX;  // inclusive
   };
   // In order: an erase affects puts before it.
@@ -121,8 +126,8 @@ class MessageStore {
     std::uint64_t limit_bytes = 0;  // at least one message is loaded however large
     std::uint32_t now_s = 0;        // what has expired by then is passed over
   };
-  // Ascending. `take` returns false to stop before a message (no memory for it). Returns the sequence of the next
-  // stored message that was not taken, 0 when there is none.
+  // Ascending. `take` returns false to stop before a message (no memory for it). Returns the
+  // sequence of the next stored message that was not taken, 0 when there is none.
   virtual Result<std::uint64_t> load(const LoadRange& range,
                                      const std::function<bool(const Stored&)>& take) = 0;
 
@@ -138,7 +143,8 @@ class MessageStore {
   // Erases at most `limit` messages that have expired; returns how many it erased.
   virtual Result<std::uint64_t> expire(std::uint32_t now_s, std::uint32_t limit) = 0;
 
-  // In quiet moments: gives space back and leaves nothing of what was erased in files beside the store's own.
+  // In quiet moments: gives space back and leaves nothing of what was erased in files beside the
+  // store's own.
   virtual Result<void> maintain() = 0;
 };
 

@@ -10,10 +10,10 @@
 
 namespace godwit::queues {
 
-// One-level timer wheel for short waits of one owner: due items come at most one tick late and never early. Waits longer
-// than the wheel's span are cut to it. Items are values: what has become stale is recognised by its owner
-// when it comes. advance() must have been called once, with the time of the start, before the first schedule().
-// Not thread safe.
+// One-level timer wheel for short waits of one owner: due items come at most one tick late and
+// never early. Waits longer than the wheel's span are cut to it. Items are values: what has become
+// stale is recognised by its owner when it comes. advance() must have been called once, with the
+// time of the start, before the first schedule(). Not thread safe.
 template <typename Item>
 class TickWheel {
  public:
@@ -22,8 +22,8 @@ class TickWheel {
 
   void schedule(Instant due, Item item) {
     const std::int64_t wanted = tick_of(due) + 1;  // rounded up: never early
-    const std::int64_t slot =
-        std::clamp<std::int64_t>(wanted, current_ + 1, current_ + static_cast<std::int64_t>(slot_count) - 1);
+    const std::int64_t slot = std::clamp<std::int64_t>(
+        wanted, current_ + 1, current_ + static_cast<std::int64_t>(slot_count) - 1);
     slots_[static_cast<std::size_t>(slot) % slot_count].push_back(item);
     ++size_;
   }

@@ -5,8 +5,8 @@
 
 #include "dataplane/settled_window.h"
 
-// A home alone: the test is the front, control and storage at the other ends of its rings, on virtual time. Alice is a
-// session somewhere; bob's mailboxes are at this home.
+// A home alone: the test is the front, control and storage at the other ends of its rings, on
+// virtual time. Alice is a session somewhere; bob's mailboxes are at this home.
 
 namespace godwit::dataplane {
 namespace {
@@ -32,9 +32,15 @@ class HomeTest : public testing::Test {
 
   void restart() {
     home_.reset();
-    home_ = std::make_unique<Home>(Home::Options{.shard = 0, .control = 1, .settings = settings_, .pool = pool_,
-                                                 .port = port_, .storage = {&storage_}, .counters = counters_,
-                                                 .sequence_base = base, .start = now_.instant});
+    home_ = std::make_unique<Home>(Home::Options{.shard = 0,
+                                                 .control = 1,
+                                                 .settings = settings_,
+                                                 .pool = pool_,
+                                                 .port = port_,
+                                                 .storage = {&storage_},
+                                                 .counters = counters_,
+                                                 .sequence_base = base,
+                                                 .start = now_.instant});
   }
 
   void handle(Command command) {
@@ -65,26 +71,42 @@ class HomeTest : public testing::Test {
     });
   }
 
-  void send(std::uint32_t number, std::uint64_t id, std::uint32_t confirmed = 0, std::uint16_t device = 0,
-            ConnectionName session = alice_session) {
+  void send(std::uint32_t number, std::uint64_t id, std::uint32_t confirmed = 0,
+            std::uint16_t device = 0, ConnectionName session = alice_session) {
     queues::Buffer buffer = pool_.allocate(100);
     queues::write_envelope(buffer.writable(), device, 1, false, "bob");
-    handle({.kind = CommandKind::message, .number = number, .session = session, .account = bob, .id = id,
-            .sender = alice_hash, .sender_device = 1, .confirmed = confirmed, .buffer = buffer.release()});
+    handle({.kind = CommandKind::message,
+            .number = number,
+            .session = session,
+            .account = bob,
+            .id = id,
+            .sender = alice_hash,
+            .sender_device = 1,
+            .confirmed = confirmed,
+            .buffer = buffer.release()});
   }
   void attach(std::uint64_t last_sequence = 0, std::uint8_t key = 1, std::uint16_t device = 1,
               ConnectionName session = bob_session) {
     queues::PublicKeyBytes bytes{key};
-    queues::Buffer buffer = encode(pool_, queues::AttachRequest{.user = "bob", .device = device, .window = 16,
-                                                                .last_sequence = last_sequence, .key = bytes});
-    handle({.kind = CommandKind::attach, .session = session, .account = bob, .buffer = buffer.release()});
+    queues::Buffer buffer = encode(pool_, queues::AttachRequest{.user = "bob",
+                                                                .device = device,
+                                                                .window = 16,
+                                                                .last_sequence = last_sequence,
+                                                                .key = bytes});
+    handle({.kind = CommandKind::attach,
+            .session = session,
+            .account = bob,
+            .buffer = buffer.release()});
   }
   // Control finds bob with so many devices, and storage has nothing.
   void load(std::uint16_t devices = 1, std::vector<StoreReply> stored = {}) {
     ASSERT_FALSE(to_control_.empty());
     queues::AccountRecord record{.account_id = 5, .user = "bob"};
-    for (std::uint16_t i = 1; i <= devices; ++i) record.devices.push_back({.id = i, .key = {std::uint8_t(i)}});
-    handle({.kind = CommandKind::account_found, .account = bob, .id = to_control_.back().id,
+    for (std::uint16_t i = 1; i <= devices; ++i)
+      record.devices.push_back({.id = i, .key = {std::uint8_t(i)}});
+    handle({.kind = CommandKind::account_found,
+            .account = bob,
+            .id = to_control_.back().id,
             .buffer = encode(pool_, record).release()});
     ASSERT_FALSE(to_store_.empty());
     const MailboxName token = to_store_.back().mailbox;
@@ -99,7 +121,10 @@ class HomeTest : public testing::Test {
     const std::vector<StoreRequest> requests = std::exchange(to_store_, {});
     for (const StoreRequest& request : requests) {
       if (request.kind != StoreRequestKind::put) continue;
-      reply({.kind = kind, .mailbox = request.mailbox, .sequence = request.sequence, .file = request.file});
+      reply({.kind = kind,
+             .mailbox = request.mailbox,
+             .sequence = request.sequence,
+             .file = request.file});
     }
   }
   std::vector<Command> front(CommandKind kind) const {
@@ -113,7 +138,10 @@ class HomeTest : public testing::Test {
     return static_cast<std::size_t>(std::ranges::count(to_store_, kind, &StoreRequest::kind));
   }
   void acknowledge(std::uint64_t sequence) {
-    Command command{.kind = CommandKind::acknowledge, .session = bob_session, .account = bob, .sequence = sequence};
+    Command command{.kind = CommandKind::acknowledge,
+                    .session = bob_session,
+                    .account = bob,
+                    .sequence = sequence};
     command.id = front(CommandKind::attached).back().id;
     handle(command);
   }
@@ -262,7 +290,10 @@ TEST_F(HomeTest, BacklogIsLoadedInOrderBeforeWhatIsNew) {
   for (const std::uint64_t sequence : {40, 41}) {
     queues::Buffer buffer = pool_.allocate(50);
     queues::write_envelope(buffer.writable(), 0, 1, false, "bob");
-    reply({.kind = StoreReplyKind::loaded, .mailbox = name, .sequence = sequence, .buffer = buffer.release()});
+    reply({.kind = StoreReplyKind::loaded,
+           .mailbox = name,
+           .sequence = sequence,
+           .buffer = buffer.release()});
   }
   EXPECT_TRUE(front(CommandKind::backlog_end).empty());
   reply({.kind = StoreReplyKind::load_end, .mailbox = name, .sequence = 0});
@@ -318,7 +349,8 @@ TEST_F(HomeTest, MailboxLimitAtAndAbove) {
   for (std::uint32_t i = 2; i <= 4; ++i) send(i, i);
   EXPECT_EQ(store_count(StoreRequestKind::put), 3u);
   ASSERT_EQ(front(CommandKind::refused).size(), 1u);
-  EXPECT_EQ(front(CommandKind::refused)[0].detail, static_cast<int>(Condition::resource_constraint));
+  EXPECT_EQ(front(CommandKind::refused)[0].detail,
+            static_cast<int>(Condition::resource_constraint));
 }
 
 TEST_F(HomeTest, ASequenceFromAnotherLifeAcknowledgesNothing) {

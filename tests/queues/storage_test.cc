@@ -11,7 +11,8 @@
 #include "queues/sqlite_store.h"
 #include "queues/storage_worker.h"
 
-// SQLite files on a real disk, a worker between real rings, and a child that is killed in the middle of commits.
+// SQLite files on a real disk, a worker between real rings, and a child that is killed in the
+// middle of commits.
 
 namespace godwit::queues {
 namespace {
@@ -21,8 +22,12 @@ using Operation = MessageStore::Operation;
 Operation put(std::uint64_t account, std::uint16_t device, std::uint64_t sequence, Bytes bytes,
               std::uint32_t expires_s = 1000) {
   return {.kind = Operation::Kind::put,
-          .put = {.account_id = account, .device = device, .sequence = sequence, .accepted_s = 1,
-                  .expires_s = expires_s, .bytes = bytes}};
+          .put = {.account_id = account,
+                  .device = device,
+                  .sequence = sequence,
+                  .accepted_s = 1,
+                  .expires_s = expires_s,
+                  .bytes = bytes}};
 }
 Operation erase(std::uint64_t account, std::uint16_t device, std::uint64_t upto) {
   return {.kind = Operation::Kind::erase,
@@ -65,12 +70,14 @@ using Sequences = std::vector<std::uint64_t>;
 TEST_F(StoreTest, KeepsErasesAndSummarizes) {
   {
     auto store = open();
-    const Operation operations[] = {put(1, 1, 10, payload_), put(1, 1, 11, payload_), put(1, 2, 10, payload_),
-                                    put(2, 1, 5, payload_), erase(1, 1, 10)};
+    const Operation operations[] = {put(1, 1, 10, payload_), put(1, 1, 11, payload_),
+                                    put(1, 2, 10, payload_), put(2, 1, 5, payload_),
+                                    erase(1, 1, 10)};
     ASSERT_TRUE(store->apply(operations).has_value());
   }
   auto store = open();
-  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 10, .limit_bytes = 10000}), Sequences{11});
+  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 10, .limit_bytes = 10000}),
+            Sequences{11});
   const auto summary = store->summarize(1);
   ASSERT_TRUE(summary.has_value());
   ASSERT_EQ(summary->size(), 2u);
@@ -88,13 +95,19 @@ TEST_F(StoreTest, LoadsInWindows) {
   std::vector<Operation> operations;
   for (std::uint64_t i = 1; i <= 10; ++i) operations.push_back(put(1, 1, i, payload_));
   ASSERT_TRUE(store->apply(operations).has_value());
-  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 3, .limit_bytes = 10000}), (Sequences{1, 2, 3}));
+  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 3, .limit_bytes = 10000}),
+            (Sequences{1, 2, 3}));
   EXPECT_EQ(next_, 4u);
-  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .after_sequence = 8, .limit = 3, .limit_bytes = 10000}),
-            (Sequences{9, 10}));
+  EXPECT_EQ(
+      sequences(
+          *store,
+          {.account_id = 1, .device = 1, .after_sequence = 8, .limit = 3, .limit_bytes = 10000}),
+      (Sequences{9, 10}));
   EXPECT_EQ(next_, 0u);
-  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 10, .limit_bytes = 300}), (Sequences{1, 2}));
-  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 10, .limit_bytes = 1}), Sequences{1})
+  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 10, .limit_bytes = 300}),
+            (Sequences{1, 2}));
+  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 10, .limit_bytes = 1}),
+            Sequences{1})
       << "one at least, however large";
 }
 
@@ -102,7 +115,8 @@ TEST_F(StoreTest, TimeToLive) {
   auto store = open();
   const Operation operations[] = {put(1, 1, 1, payload_, 100), put(1, 1, 2, payload_, 101)};
   ASSERT_TRUE(store->apply(operations).has_value());
-  const MessageStore::LoadRange at_100{.account_id = 1, .device = 1, .limit = 10, .limit_bytes = 1000, .now_s = 100};
+  const MessageStore::LoadRange at_100{
+      .account_id = 1, .device = 1, .limit = 10, .limit_bytes = 1000, .now_s = 100};
   EXPECT_EQ(sequences(*store, at_100), Sequences{2});
   EXPECT_EQ(store->expire(99, 10).value(), 0u);
   EXPECT_EQ(store->expire(100, 10).value(), 1u);
@@ -118,7 +132,8 @@ TEST_F(StoreTest, FullDiskKeepsNothingOfTheGroupAndRecovers) {
   const auto failed = store->apply(too_much);
   ASSERT_FALSE(failed.has_value());
   EXPECT_EQ(failed.error().code, ErrorCode::full);
-  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 99, .limit_bytes = 1 << 20}), Sequences{1});
+  EXPECT_EQ(sequences(*store, {.account_id = 1, .device = 1, .limit = 99, .limit_bytes = 1 << 20}),
+            Sequences{1});
   EXPECT_TRUE(store->apply(std::vector{put(1, 1, 30, payload_)}).has_value());
 }
 
@@ -130,7 +145,9 @@ TEST_F(StoreTest, DamagedNewerAndMissing) {
   std::filesystem::remove(path_);
   open();
   ASSERT_EQ(std::system(("python3 -c \"import sqlite3; c=sqlite3.connect('" + path_ +
-                         "'); c.execute('PRAGMA user_version=2'); c.commit()\"").c_str()), 0);
+                         "'); c.execute('PRAGMA user_version=2'); c.commit()\"")
+                            .c_str()),
+            0);
   const auto newer = SqliteStore::open({.path = path_});
   ASSERT_FALSE(newer.has_value());
   EXPECT_EQ(newer.error().code, ErrorCode::refused);
@@ -175,7 +192,10 @@ TEST_F(StoreTest, WhatWasReportedSurvivesAKill) {
     }
     ::close(pipe[0]);
     auto store = open();
-    const auto found = sequences(*store, {.account_id = 1, .device = 1, .after_sequence = last - 1, .limit = 5,
+    const auto found = sequences(*store, {.account_id = 1,
+                                          .device = 1,
+                                          .after_sequence = last - 1,
+                                          .limit = 5,
                                           .limit_bytes = 10000});
     ASSERT_FALSE(found.empty());
     EXPECT_EQ(found.front(), last);
@@ -200,15 +220,20 @@ class WorkerTest : public StoreTest {
   }
   void post_put(std::uint64_t sequence, std::size_t size = 100) {
     Buffer buffer = pool_.allocate(size);
-    StoreRequest request{.kind = StoreRequestKind::put, .device = 1, .account_id = 1, .sequence = sequence,
-                         .mailbox = {1, 1}, .expires_s = UINT32_MAX};
+    StoreRequest request{.kind = StoreRequestKind::put,
+                         .device = 1,
+                         .account_id = 1,
+                         .sequence = sequence,
+                         .mailbox = {1, 1},
+                         .expires_s = UINT32_MAX};
     request.buffer = buffer.release();
     post(request);
   }
   void post(StoreRequest request) { ASSERT_TRUE(requests_.try_push(request)); }
   std::vector<StoreReply> work(int second = 1) {
     requests_.flush();
-    worker_->do_work({Instant{std::chrono::seconds(second)}, WallTime{std::chrono::seconds(second)}});
+    worker_->do_work(
+        {Instant{std::chrono::seconds(second)}, WallTime{std::chrono::seconds(second)}});
     std::vector<StoreReply> got;
     replies_.drain(1000, [&](const StoreReply& reply) {
       got.push_back(reply);
@@ -231,7 +256,12 @@ class WorkerTest : public StoreTest {
 TEST_F(WorkerTest, CommitsAGroupAndALoadSeesIt) {
   post_put(1);
   post_put(2);
-  post({.kind = StoreRequestKind::load, .device = 1, .limit = 10, .account_id = 1, .mailbox = {1, 1}, .limit_bytes = 9999});
+  post({.kind = StoreRequestKind::load,
+        .device = 1,
+        .limit = 10,
+        .account_id = 1,
+        .mailbox = {1, 1},
+        .limit_bytes = 9999});
   const auto got = work();
   ASSERT_EQ(got.size(), 5u);
   EXPECT_EQ(got[0].kind, StoreReplyKind::committed);

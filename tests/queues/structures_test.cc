@@ -235,19 +235,23 @@ TEST_F(MailboxTest, StaleNamesAreRecognised) {
 TEST(Records, RoundTrip) {
   BufferPool pool(1 << 20);
   AccountRecord record{.account_id = 7, .status = AccountStatus::suspended, .user = "alice"};
-  for (std::uint16_t i = 1; i <= 16; ++i) record.devices.push_back({.id = i, .key = {std::uint8_t(i)}});
+  for (std::uint16_t i = 1; i <= 16; ++i)
+    record.devices.push_back({.id = i, .key = {std::uint8_t(i)}});
   for (std::uint64_t i = 0; i < 1000; ++i) record.blocks.push_back(i * i);
   EXPECT_EQ(decode_account_record(encode(pool, record).bytes()), record);
 
-  const AttachRequest attach{.user = "u", .client = "c", .device = 3, .window = 9, .last_sequence = 1ull << 60};
+  const AttachRequest attach{
+      .user = "u", .client = "c", .device = 3, .window = 9, .last_sequence = 1ull << 60};
   const Buffer encoded = encode(pool, attach);
   const AttachRequest back = decode_attach_request(encoded.bytes());
   EXPECT_EQ(back.user, "u");
   EXPECT_EQ(back.last_sequence, 1ull << 60);
 
-  const QueueRow row{.user = "bob", .device = 2, .connected = true, .in_memory = 1, .in_store = 2, .bytes = 3};
+  const QueueRow row{
+      .user = "bob", .device = 2, .connected = true, .in_memory = 1, .in_store = 2, .bytes = 3};
   EXPECT_EQ(decode_queue_row(encode(pool, row).bytes()), row);
-  const SessionRow session{.user = "bob", .device = 2, .client = "x", .address = "y", .connected_ms = 5};
+  const SessionRow session{
+      .user = "bob", .device = 2, .client = "x", .address = "y", .connected_ms = 5};
   EXPECT_EQ(decode_session_row(encode(pool, session).bytes()), session);
 
   std::uint8_t memory[64];
