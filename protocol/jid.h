@@ -10,9 +10,10 @@
 #include "base/result.h"
 #include "protocol/limits.h"
 
-// Addresses (RFC 7622, narrowed): `user@domain/device`. The user part is 1 to 64 bytes of a-z 0-9 and
-// . _ - +, the domain a lower-case host name or address literal, the device a number from 1 to 65535.
-// Device 0 stands for the account: `user@domain`. Narrowing instead of PRECIS keeps comparison a memcmp.
+// Addresses (RFC 7622, narrowed): `user@domain/device`. The user part is 1 to 64 bytes of a-z 0-9
+// and . _ - +, the domain a lower-case host name or address literal, the device a number from 1 to
+// 65535. Device 0 stands for the account: `user@domain`. Narrowing instead of PRECIS keeps
+// comparison a memcmp.
 
 namespace godwit::protocol {
 
@@ -32,8 +33,7 @@ struct Jid {
   std::uint16_t device = 0;
 
   Jid() = default;
-  explicit Jid(const JidView& view)
-      : user(view.user), domain(view.domain), device(view.device) {}
+  explicit Jid(const JidView& view) : user(view.user), domain(view.domain), device(view.device) {}
   operator JidView() const { return {user, domain, device}; }
   friend bool operator==(const Jid&, const Jid&) = default;
 };
@@ -49,10 +49,11 @@ std::optional<JidView> split_jid(std::string_view text);
 // "user@domain" or "user@domain/device".
 std::string to_text(const JidView& jid);
 
-// Encoded JID: `head (1: digits packed, other domain, user size less one) · user · [size (1) · domain] ·
-// device varint`. A user of digits only is always packed, the own domain never written out. `own_domain` costs one byte; it is the domain of the server on this connection, agreed
-// at login, and both sides must use the same; empty means that none is agreed yet. Reading yields views into the input, or for the own
-// domain and for packed digits into `scratch`.
+// Encoded JID: `head (1: digits packed, other domain, user size less one) · user · [size (1) ·
+// domain] · device varint`. A user of digits only is always packed, the own domain never written
+// out. `own_domain` costs one byte; it is the domain of the server on this connection, agreed at
+// login, and both sides must use the same; empty means that none is agreed yet. Reading yields
+// views into the input, or for the own domain and for packed digits into `scratch`.
 struct JidScratch {
   char user[jid_user_size_max];
 };

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-// Every size and limit of the wire, on one page. docs/protocol.md quotes these; a peer that goes past
-// one is answered with the error named beside it.
+// Every size and limit of the wire, on one page. docs/protocol.md quotes these; a peer that goes
+// past one is answered with the error named beside it.
 
 namespace godwit::protocol {
 
@@ -31,11 +31,14 @@ inline constexpr std::size_t handshake_message_size_max = 1024;
 
 // The payload of one message. 61 440 + heads fits in one frame with room for other stanzas.
 inline constexpr std::size_t payload_size_max = 61440;
-// Head of a message stanza at its largest: type and length 4, flags 2, id 10, JID, sequence 10, delay 10.
+// Head of a message stanza at its largest: type and length 4, flags 2, id 10, JID, sequence 10,
+// delay 10.
 inline constexpr std::size_t jid_user_size_max = 64;
 inline constexpr std::size_t jid_domain_size_max = 253;  // RFC 1035, 2.3.4, in text form
-inline constexpr std::size_t jid_text_size_max = jid_user_size_max + 1 + jid_domain_size_max + 1 + 5;
-inline constexpr std::size_t jid_encoded_size_max = 3 + jid_user_size_max + 3 + jid_domain_size_max + 3;
+inline constexpr std::size_t jid_text_size_max =
+    jid_user_size_max + 1 + jid_domain_size_max + 1 + 5;
+inline constexpr std::size_t jid_encoded_size_max =
+    3 + jid_user_size_max + 3 + jid_domain_size_max + 3;
 inline constexpr std::size_t message_head_size_max = 4 + 2 + 10 + jid_encoded_size_max + 10 + 10;
 inline constexpr std::size_t stanza_size_max = message_head_size_max + payload_size_max;
 static_assert(stanza_size_max <= frame_plaintext_size_max);
@@ -43,6 +46,11 @@ static_assert(stanza_size_max <= frame_plaintext_size_max);
 // Everything but a message: iq, presence, errors, session control.
 inline constexpr std::size_t control_stanza_size_max = 8192;
 inline constexpr std::size_t error_text_size_max = 255;
+inline constexpr std::size_t presence_status_size_max = 255;
+// What is left of a control stanza beside type and length 4, flags 1, id 10 and the longest
+// address, so that an iq that came in always fits when it goes on under its sender's address.
+inline constexpr std::size_t iq_node_size_max =
+    control_stanza_size_max - 4 - 1 - 10 - jid_encoded_size_max;
 inline constexpr std::size_t invite_size_max = 64;
 inline constexpr std::size_t client_version_size_max = 32;
 
@@ -55,8 +63,8 @@ inline constexpr std::uint16_t device_max = 65535;
 inline constexpr std::size_t devices_per_account_max = 16;
 inline constexpr std::size_t blocks_per_account_max = 1000;
 
-// Stanzas a client may have sent and not yet seen acknowledged; past it the gateway stops reading
-// that connection until acknowledgements free room.
+// Stanzas a client may have sent and not yet seen acknowledged. One more ends the session with the
+// stream error policy_violation: the limit is the client's to keep.
 inline constexpr std::uint32_t unacknowledged_max = 1024;
 // Messages the gateway has in flight to one device; a client grants as many or fewer.
 inline constexpr std::uint32_t delivery_window_max = 1024;

@@ -11,16 +11,16 @@
 
 // The stanzas of a session and their encoding; docs/protocol.md is the same page for people.
 //
-// A frame's plaintext is a run of stanzas, each `type (1) · length (varint) · content`. Reading yields
-// views into the input and allocates nothing; writing goes into a ByteWriter and fails as a whole when it
-// does not fit. Pure functions, thread safe. Every structure has exactly one valid encoding, so reading
-// and writing back gives the same bytes.
+// A frame's plaintext is a run of stanzas, each `type (1) · length (varint) · content`. Reading
+// yields views into the input and allocates nothing; writing goes into a ByteWriter and fails as a
+// whole when it does not fit. Pure functions, thread safe. Every structure has exactly one valid
+// encoding, so reading and writing back gives the same bytes.
 //
-// Numbers. A client's stanzas that want an answer (message, iq, presence) are counted from 1 in each
-// session: the *stanza number*, never sent, known to both ends by counting. The gateway's
+// Numbers. A client's stanzas that want an answer (message, iq, presence) are counted from 1 in
+// each session: the *stanza number*, never sent, known to both ends by counting. The gateway's
 // acknowledgement names the highest number up to which all are settled (XEP-0198's h). A delivered
-// message has a *sequence* in its mailbox; on the wire it is relative to the base given at login, and left
-// out when it is one more than the message before.
+// message has a *sequence* in its mailbox; on the wire it is relative to the base given at login,
+// and left out when it is one more than the message before.
 
 namespace godwit::protocol {
 
@@ -28,18 +28,18 @@ enum class StanzaType : std::uint8_t {
   message = 0x01,
   presence = 0x02,
   iq = 0x03,
-  error = 0x04,         // gateway: one stanza of yours was refused
-  ack = 0x05,           // both: cumulative
-  login = 0x08,         // client: first stanza of a session
-  register_ = 0x09,     // client: before login
-  registered = 0x0a,    // gateway
-  session_ready = 0x0b, // gateway: login accepted
-  backlog_end = 0x0c,   // gateway: what waited while you were away has been sent
-  window = 0x0d,        // client: grants a new delivery window
-  stream_error = 0x0e,  // gateway: why the connection closes now
-  ping = 0x0f,          // both
-  pong = 0x10,          // both
-  bye = 0x11,           // client: closes on purpose
+  error = 0x04,          // gateway: one stanza of yours was refused
+  ack = 0x05,            // both: cumulative
+  login = 0x08,          // client: first stanza of a session
+  register_ = 0x09,      // client: before login
+  registered = 0x0a,     // gateway
+  session_ready = 0x0b,  // gateway: login accepted
+  backlog_end = 0x0c,    // gateway: what waited while you were away has been sent
+  window = 0x0d,         // client: grants a new delivery window
+  stream_error = 0x0e,   // gateway: why the connection closes now
+  ping = 0x0f,           // both
+  pong = 0x10,           // both
+  bye = 0x11,            // client: closes on purpose
 };
 
 enum class ParseError : std::uint8_t {
@@ -67,8 +67,8 @@ enum class Condition : std::uint8_t {
   remote_server_not_found = 13,
   resource_constraint = 14,
   service_unavailable = 15,
-  // The stanza before this one to the same account was refused and the client had not yet said that it
-  // knows. Nothing is wrong with this one: send it again, same id, after confirming.
+  // The stanza before this one to the same account was refused and the client had not yet said that
+  // it knows. Nothing is wrong with this one: send it again, same id, after confirming.
   follows_refused = 16,
 };
 std::string_view to_text(Condition condition);  // RFC 6120 spelling, "item-not-found"
@@ -76,7 +76,7 @@ std::string_view to_text(Condition condition);  // RFC 6120 spelling, "item-not-
 // RFC 6120, 4.9.3, those the gateway uses.
 enum class StreamCondition : std::uint8_t {
   bad_format = 1,
-  conflict = 2,             // another connection of the same device took over
+  conflict = 2,  // another connection of the same device took over
   connection_timeout = 3,
   host_unknown = 4,
   not_authorized = 5,
@@ -85,8 +85,8 @@ enum class StreamCondition : std::uint8_t {
   system_shutdown = 8,
   internal_server_error = 9,
   unsupported_version = 10,
-  account_suspended = 11,   // Godwit's own
-  account_removed = 12,     // Godwit's own
+  account_suspended = 11,  // Godwit's own
+  account_removed = 12,    // Godwit's own
 };
 std::string_view to_text(StreamCondition condition);
 
@@ -112,7 +112,7 @@ struct Presence {
   PresenceType type = PresenceType::available;
   PresenceShow show = PresenceShow::none;
   JidView peer;  // empty: to or from the server itself
-  Bytes status;  // opaque, ≤ 255 bytes
+  Bytes status;  // opaque, ≤ presence_status_size_max
 };
 
 enum class IqType : std::uint8_t { get = 0, set = 1, result = 2, error = 3 };
@@ -121,7 +121,8 @@ struct Iq {
   IqType type = IqType::get;
   std::uint64_t id = 0;
   JidView peer;  // empty: the server
-  Bytes node;    // one binary XML element (protocol/node.h), or empty; checked on read
+  // One binary XML element (protocol/node.h), or empty; ≤ iq_node_size_max, checked on read.
+  Bytes node;
 };
 
 struct StanzaError {
@@ -129,7 +130,7 @@ struct StanzaError {
   std::uint64_t id = 0;                   // of the refused stanza; 0 for presence
   std::uint32_t number = 0;               // its stanza number; confirmed by Ack::refusal
   Condition condition = Condition::bad_request;
-  std::string_view text;                  // for people, ≤ error_text_size_max
+  std::string_view text;  // for people, ≤ error_text_size_max
 };
 
 struct Ack {
@@ -141,10 +142,10 @@ struct Ack {
 };
 
 struct Login {
-  JidView jid;                       // with device
-  std::uint64_t last_sequence = 0;   // absolute; the highest it has stored, 0 for none
+  JidView jid;                      // with device
+  std::uint64_t last_sequence = 0;  // absolute; the highest it has stored, 0 for none
   std::uint32_t window = delivery_window_default;  // 1 … delivery_window_max
-  std::string_view client;           // name and version, for the session table
+  std::string_view client;                         // name and version, for the session table
 };
 
 struct Register {
@@ -158,9 +159,9 @@ struct Registered {
 };
 
 struct SessionReady {
-  std::uint64_t sequence_base = 0;  // sequences on this connection are relative to this
-  std::uint64_t backlog = 0;        // messages waiting, at this moment
-  std::uint64_t server_time_ms = 0; // Unix time
+  std::uint64_t sequence_base = 0;   // sequences on this connection are relative to this
+  std::uint64_t backlog = 0;         // messages waiting, at this moment
+  std::uint64_t server_time_ms = 0;  // Unix time
 };
 
 struct Window {
@@ -186,7 +187,8 @@ struct RawStanza {
 template <typename T>
 using Parsed = std::expected<T, ParseError>;
 
-// Cuts the next stanza off `frame`, which must not be empty. Checks type and length against limits.h.
+// Cuts the next stanza off `frame`, which must not be empty. Checks type and length against
+// limits.h.
 Parsed<RawStanza> next_stanza(Bytes& frame);
 
 struct Context {
@@ -194,8 +196,8 @@ struct Context {
 };
 
 // Each checks that the whole content was used. Views point into the content, into `scratch` or into
-// `context`. A client reads what the gateway writes with the same functions; a field marked "gateway only"
-// is refused unless `from_gateway`.
+// `context`. A client reads what the gateway writes with the same functions; a field marked
+// "gateway only" is refused unless `from_gateway`.
 enum class Side : std::uint8_t { from_client, from_gateway };
 Parsed<Message> read_message(Bytes content, Context context, Side side, JidScratch& scratch);
 Parsed<Presence> read_presence(Bytes content, Context context, JidScratch& scratch);
@@ -210,8 +212,8 @@ Parsed<Window> read_window(Bytes content);
 Parsed<StreamError> read_stream_error(Bytes content);
 Parsed<Ping> read_ping(Bytes content);  // and pong
 
-// Each writes type, length and content; false and the writer as it was when it does not fit or a value is
-// outside its range.
+// Each writes type, length and content; false and the writer as it was when it does not fit or a
+// value is outside its range.
 bool write(ByteWriter& out, const Message& message, Context context);
 bool write(ByteWriter& out, const Presence& presence, Context context);
 bool write(ByteWriter& out, const Iq& iq, Context context);
@@ -227,9 +229,10 @@ bool write_ping(ByteWriter& out, const Ping& ping);
 bool write_pong(ByteWriter& out, const Ping& ping);
 bool write_empty(ByteWriter& out, StanzaType type);  // backlog_end, bye
 
-// The part of a message that is the same for every recipient, written once by the sender's front, kept in the
-// mailbox and the store, and copied into each delivery: id, sender, payload. Its head is followed by:
-// flags, [sequence], [delay], then these bytes, so a delivery is one short head and one copy.
+// The part of a message that is the same for every recipient, written once by the sender's front,
+// kept in the mailbox and the store, and copied into each delivery: id, sender, payload. Its head
+// is followed by: flags, [sequence], [delay], then these bytes, so a delivery is one short head and
+// one copy.
 bool write_message_body(ByteWriter& out, const Message& message, Context context);
 struct DeliveryHead {
   MessageType type = MessageType::chat;

@@ -27,8 +27,6 @@ inline constexpr std::uint8_t iq_type_mask = 0x03;
 inline constexpr std::uint8_t iq_has_peer = 0x04;
 inline constexpr std::uint8_t iq_known = 0x07;
 
-inline constexpr std::size_t presence_status_size_max = 255;
-
 // Type and length at their longest. The limits of limits.h are for whole stanzas.
 inline constexpr std::size_t stanza_head_size_max = 4;
 

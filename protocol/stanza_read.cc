@@ -124,6 +124,7 @@ Parsed<Iq> read_iq(Bytes content, Context context, JidScratch& scratch) {
   iq.type = IqType{static_cast<std::uint8_t>(flags & iq_type_mask)};
   iq.id = read_present_varint(in);
   if ((flags & iq_has_peer) != 0) iq.peer = read_jid(in, context.own_domain, scratch);
+  if (in.remaining() > iq_node_size_max) return std::unexpected(ParseError::too_large);
   iq.node = in.take_rest();
   if (!iq.node.empty()) {
     const Parsed<void> node = check_node(iq.node, context);

@@ -121,6 +121,7 @@ bool write(ByteWriter& out, const Presence& presence, Context context) {
 bool write(ByteWriter& out, const Iq& iq, Context context) {
   Head head;
   head.require(iq.type <= IqType::error && iq.id != 0);
+  head.require(iq.node.size() <= iq_node_size_max);
   head.require(iq.node.empty() || check_node(iq.node, context));
   const bool has_peer = !iq.peer.empty();
   head->u8(

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
+#include "protocol/node.h"
 #include "tests/protocol/random_stanzas.h"
 
 // Stanzas written and read back, their sizes, and the limits on both sides of each.
@@ -71,8 +73,8 @@ TEST_F(StanzaTest, DeliveryIsTheBodyBehindAHead) {
   EXPECT_EQ(delivered, to_hex(out_.written()));
 }
 
-// The promise: a 100-byte payload costs at most 40 bytes on top, frame and tag included. Between two
-// deliveries without a gap the sequence is left out.
+// The promise: a 100-byte payload costs at most 40 bytes on top, frame and tag included. Between
+// two deliveries without a gap the sequence is left out.
 TEST_F(StanzaTest, HundredBytesCostAtMostForty) {
   const std::vector<std::uint8_t> payload(100, 0x5a);
   struct Case {
@@ -90,6 +92,40 @@ TEST_F(StanzaTest, HundredBytesCostAtMostForty) {
     EXPECT_LE(out_.size() + length_prefix_size + aead_tag_size - payload.size(), 40u)
         << to_text(each.peer);
   }
+}
+
+// Whatever its head, an iq that was read can be written again under the longest address: the
+// gateway puts the sender's in place of the recipient's.
+TEST_F(StanzaTest, IqFitsUnderEveryAddress) {
+  const std::string user(jid_user_size_max, 'a');
+  std::string domain;
+  while (domain.size() < 250) domain += "bcde.";
+  domain += "net";
+  ASSERT_EQ(domain.size(), jid_domain_size_max);
+  const JidView longest{user, domain, device_max};
+  // Name, shape and a size of two bytes are in front of the bytes.
+  const std::vector<std::uint8_t> bytes(iq_node_size_max - 4, 0x5a);
+  std::vector<std::uint8_t> node_bytes(iq_node_size_max + 1);
+  ByteWriter node(node_bytes);
+  ASSERT_TRUE(NodeWriter(node, context).open("query").bytes(bytes).close().ok());
+  ASSERT_EQ(node.size(), iq_node_size_max);
+  for (const JidView& peer : {JidView{}, bob, longest}) {
+    const Iq sent{.type = IqType::set, .id = UINT64_MAX, .peer = peer, .node = node.written()};
+    ASSERT_TRUE(write(fresh(), sent, context));
+    EXPECT_LE(out_.size(), control_stanza_size_max);
+    const auto read = read_iq(stanza().content, context, scratch_);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(to_hex(read->node), to_hex(sent.node));
+  }
+  // One byte more, behind the shortest head there is.
+  const std::vector<std::uint8_t> more(iq_node_size_max - 3, 0x5a);
+  ByteWriter larger(node_bytes);
+  ASSERT_TRUE(NodeWriter(larger, context).open("query").bytes(more).close().ok());
+  EXPECT_FALSE(write(fresh(), Iq{.id = 1, .node = larger.written()}, context));
+  std::vector<std::uint8_t> content(2 + larger.size(), 0);  // flags 0, id 1
+  content[1] = 1;
+  std::ranges::copy(larger.written(), content.begin() + 2);
+  EXPECT_EQ(read_iq(content, context, scratch_).error(), ParseError::too_large);
 }
 
 }  // namespace
