@@ -93,6 +93,7 @@ Result<void> Client::register_device(const Registration& registration) {
   identity_ = std::move(identity);
   invite_ = registration.invite;
   registering_ = true;
+  final_error_.reset();
   drop_connection();
   connect_at_ = {};
   return {};
@@ -181,6 +182,19 @@ Result<void> Client::advance(Now now) {
   if (!identity_) {
     return fail(ErrorCode::not_found, "no account in this --home; run godwit register first");
   }
+  if (final_error_) return std::unexpected(*final_error_);
+  auto done = take_turn(now);
+  if (!done) {
+    // With the connection: to go on with it after a failed write would acknowledge, with the next
+    // message, the one that was not stored.
+    drop_connection();
+    trouble_ = done.error().message;
+    final_error_ = done.error();
+  }
+  return done;
+}
+
+Result<void> Client::take_turn(Now now) {
   if (socket_ < 0) {
     if (now.instant < connect_at_) return {};
     if (auto started = start_connection(now); !started) return started;
@@ -242,13 +256,13 @@ Result<void> Client::receive(Now now) {
       if (code == ErrorCode::refused || code == ErrorCode::expired) return fail(code, why);
       return {};
     }
+    if (auto handled = handle(*events, now); !handled) return handled;
+    if (socket_ < 0) return {};
     if (connection_->ready()) {
       give_up_at_ = never;
       ping_at_ =
           now.instant + (in_flight_.empty() ? Duration(ping_period) : Duration(answer_patience));
     }
-    if (auto handled = handle(*events, now); !handled) return handled;
-    if (socket_ < 0) return {};
     if (static_cast<std::size_t>(size) < sizeof buffer) return {};
   }
   return {};
@@ -321,12 +335,12 @@ Result<void> Client::on_settled(std::uint64_t upto) {
     if (!in_flight_.front().refused) accepted.push_back(in_flight_.front().id);
     in_flight_.pop_front();
   }
-  outbox_left_ -= accepted.size();
   // Erased before the application is told: a crash in between tells it nothing, and nothing is sent
   // again.
   if (!accepted.empty()) {
     if (auto erased = state_->erase_accepted(accepted); !erased) return erased;
   }
+  outbox_left_ -= accepted.size();
   for (const std::uint64_t id : accepted) events_.accepted(id);
   return {};
 }

@@ -19,10 +19,10 @@
 // while wants_write()), or until deadline(), then call advance(). Or it calls run() until what it
 // waits for has happened. Nothing blocks but the state's disk and the look-up of a server's name,
 // no thread is made, callbacks come from advance() and from run() only; they may call send() and
-// the inbox, not advance() or run().
+// the inbox, not advance(), run() or close().
 //
 // What send() has returned an id for survives every crash and is sent until the gateway has
-// accepted or refused it. What on_message has been called for was stored before the gateway was
+// accepted or refused it. What events.received has told of was stored before the gateway was
 // told; it stays in the inbox until taken.
 //
 // Not thread safe. client/example.cc is the shortest use.
@@ -79,9 +79,10 @@ class Client {
   int descriptor() const { return socket_; }
   bool wants_write() const { return connecting_ || !output_.empty(); }
   Instant deadline() const;
-  // Connects when due, reads and writes what it can, sends what waits. An error is final: another
-  // connection of this device took over, the account is gone, the server is not the one that was
-  // pinned, the disk fails.
+  // Connects when due, reads and writes what it can, sends what waits. An error is final, and every
+  // later call returns it: another connection of this device took over, the account is gone, the
+  // server is not the one that was pinned, the disk fails. Only register_device() or opening the
+  // folder anew tries again.
   Result<void> advance(Now now);
   // advance() in a loop until `done()` or `until`; true when done.
   Result<bool> run(const std::function<bool()>& done, Instant until);
@@ -98,6 +99,7 @@ class Client {
   };
 
   Client(RandomSource& random, ClientEvents events);
+  Result<void> take_turn(Now now);
   Result<void> start_connection(Now now);
   bool finish_connect(Now now);
   bool may_send() const;
@@ -137,6 +139,7 @@ class Client {
   Instant ready_at_ = never;
   std::uint32_t failures_ = 0;
   std::string trouble_ = "not connected yet";
+  std::optional<Error> final_error_;
 };
 
 }  // namespace godwit::client

@@ -97,6 +97,9 @@ class State::Query {
     return std::span<const std::uint8_t, 32>(
         static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column)), 32);
   }
+  bool is_key_or_null(int column) const {
+    return sqlite3_column_type(statement_, column) == SQLITE_NULL || key(column).has_value();
+  }
   std::optional<std::array<std::uint8_t, 32>> public_key(int column) const {
     const auto bytes = key(column);
     if (!bytes) return std::nullopt;
@@ -112,9 +115,24 @@ class State::Query {
 };
 
 std::unexpected<Error> State::error() const {
-  const bool full = (sqlite3_errcode(database_.get()) & 0xff) == SQLITE_FULL;
-  return fail(full ? ErrorCode::full : ErrorCode::io,
-              "cannot use " + path_ + ": " + sqlite3_errmsg(database_.get()));
+  const std::string why = sqlite3_errmsg(database_.get());
+  switch (sqlite3_errcode(database_.get()) & 0xff) {
+    case SQLITE_FULL:
+      return fail(ErrorCode::full, "cannot use " + path_ + ": " + why);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return damaged(why);
+    default:
+      return fail(ErrorCode::io, "cannot use " + path_ + ": " + why);
+  }
+}
+
+// An older copy put in its place would give out message ids again, and what is sent under them
+// would be dropped as seen.
+std::unexpected<Error> State::damaged(const std::string& what) const {
+  return fail(ErrorCode::corrupt,
+              path_ + " is damaged (" + what +
+                  "); move its folder away and register a new device, no older copy will do");
 }
 
 Result<void> State::run(const char* sql) {
@@ -177,8 +195,9 @@ Result<std::unique_ptr<State>> State::open(const std::string& home) {
 
 Result<std::uint64_t> State::number(const char* sql) {
   Query query(*this, sql);
-  if (!query.row()) return error();
-  return query.number(0);
+  if (query.row()) return query.number(0);
+  if (query.ended_well()) return damaged("a row is missing");
+  return error();
 }
 
 Result<std::optional<State::Identity>> State::load_identity() {
@@ -190,7 +209,10 @@ Result<std::optional<State::Identity>> State::load_identity() {
     return std::nullopt;
   }
   const auto key = query.key(4);
-  if (!key) return fail(ErrorCode::corrupt, path_ + " holds no usable key");
+  // A pin that cannot be read must not become no pin.
+  if (!key || !query.is_key_or_null(5) || !query.is_key_or_null(6)) {
+    return damaged("a key has another size");
+  }
   Identity identity;
   identity.jid.user = query.text(0);
   identity.jid.domain = query.text(1);
@@ -292,6 +314,8 @@ Result<std::size_t> State::store(std::span<const Incoming> messages) {
       ++fresh;
     }
     if (sequence == 0) return true;
+    // As the gateway counts, also when it counts lower than before: to name a higher one at login
+    // would acknowledge what has not come.
     Query advance(*this, "UPDATE numbers SET last_sequence=?");
     return advance.bind(sequence).done();
   });

@@ -50,7 +50,8 @@ class State {
   };
 
   // Makes folder (0700) and file (0600) when missing. Errors: io; unavailable when another process
-  // has it open; refused when a newer version made it.
+  // has it open; refused when a newer version made it; corrupt when it is no state, also from every
+  // other function.
   static Result<std::unique_ptr<State>> open(const std::string& home);
   ~State();
 
@@ -92,6 +93,7 @@ class State {
   Result<void> transact(Work&& work);
   Result<void> set_waiting_for_disk(bool wait);
   std::unexpected<Error> error() const;
+  std::unexpected<Error> damaged(const std::string& what) const;
   Result<std::uint64_t> number(const char* sql);
 
   std::string path_;
