@@ -38,15 +38,33 @@ void ControlLoop::stop() {
   thread_.join();
 }
 
+void ControlLoop::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(tasks_mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  poller_->wake();
+}
+
+std::size_t ControlLoop::run_tasks() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(tasks_mutex_);
+    tasks.swap(tasks_);
+  }
+  for (const auto& task : tasks) task();
+  return tasks.size();
+}
+
 void ControlLoop::run(Control& control) {
   unsigned idle_turns = 0;
   while (!stopping_.load(std::memory_order_acquire)) {
     const Now now = read_clocks();
-    std::size_t done = control.do_work(now);
+    std::size_t done = control.do_work(now) + run_tasks();
     if (done == 0 && ++idle_turns > spin_turns) {
       parker_.prepare();
-      // A stop() between the test above and here has written the eventfd, so the sleep ends at
-      // once.
+      // A stop() or post() between the tests above and here has written the eventfd, so the sleep
+      // ends at once.
       const bool sleep = control.idle();
       done = poller_->poll(now, sleep ? control.next_deadline(now) : now.instant, read_clocks);
       parker_.awake();

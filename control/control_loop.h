@@ -2,8 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include "base/result.h"
 #include "control/control.h"
@@ -31,14 +34,19 @@ class ControlLoop {
   void start(Control& control);
   // Ends after one last turn. Nothing happens when it does not run.
   void stop();
+  // Any thread: `task` runs on the loop's thread, in the order given, while it runs.
+  void post(std::function<void()> task);
 
  private:
   explicit ControlLoop(std::unique_ptr<Poller> poller);
   void run(Control& control);
+  std::size_t run_tasks();
 
   std::unique_ptr<Poller> poller_;
   queues::Parker parker_;
   std::atomic<bool> stopping_{false};
+  std::mutex tasks_mutex_;
+  std::vector<std::function<void()>> tasks_;
   std::thread thread_;
 };
 

@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <future>
+
 #include "queues/mesh.h"
 #include "tests/control/scratch_folder.h"
 
@@ -71,6 +74,25 @@ TEST_F(ControlLoopTest, AnswersAwakeAndAsleep) {
     EXPECT_LT(monotonic_now() - asked, std::chrono::milliseconds(900));
   }
   loop_->stop();
+}
+
+TEST_F(ControlLoopTest, RunsTasksInOrderOnItsThread) {
+  std::vector<int> ran;
+  std::thread::id where;
+  std::promise<void> all;
+  loop_->post([&] { ran.push_back(0); });  // before the start: kept
+  loop_->start(*control_);
+  std::this_thread::sleep_for(std::chrono::milliseconds(3));  // asleep by now
+  for (int i = 1; i < 100; ++i) loop_->post([&ran, i] { ran.push_back(i); });
+  loop_->post([&] {
+    where = std::this_thread::get_id();
+    all.set_value();
+  });
+  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  loop_->stop();
+  ASSERT_EQ(ran.size(), 100u);
+  EXPECT_TRUE(std::ranges::is_sorted(ran));
+  EXPECT_NE(where, std::this_thread::get_id());
 }
 
 TEST_F(ControlLoopTest, StopsFromSleepAndStartsAgain) {
