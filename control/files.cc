@@ -118,6 +118,17 @@ Result<void> write_file_durably(const std::string& path, Bytes content) {
   return sync_folder(path);
 }
 
+Result<void> overwrite_file(const std::string& path, Bytes content) {
+  FileDescriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd.valid()) return file_error("open", path, errno);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return file_error("read", path, errno);
+  if (static_cast<std::size_t>(status.st_size) != content.size()) {
+    return fail(ErrorCode::invalid, path + " has another size");
+  }
+  return write_all(fd.get(), path, content);
+}
+
 Result<DirectoryLock> DirectoryLock::take(const std::string& directory) {
   const std::string path = directory + "/lock";
   FileDescriptor fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

@@ -61,10 +61,13 @@ Result<std::uint32_t> advance_epoch(const std::string& path, std::optional<std::
   if (previous) epoch = std::max<std::uint64_t>(epoch, std::uint64_t{*previous} + 1);
   if (epoch > UINT32_MAX)
     return fail(ErrorCode::limit, path + " cannot count further; is the clock right?");
-  if (Result<void> written = write_file_durably(path, as_bytes(std::to_string(epoch) + "\n"));
-      !written) {
-    return std::unexpected(written.error());
+  const std::string text = std::to_string(epoch) + "\n";
+  Result<void> written = write_file_durably(path, as_bytes(text));
+  // A full disk must not keep a gateway from starting: what waits on it can be fetched.
+  if (!written && written.error().code == ErrorCode::full && previous) {
+    if (overwrite_file(path, as_bytes(text))) written = {};
   }
+  if (!written) return std::unexpected(written.error());
   return static_cast<std::uint32_t>(epoch);
 }
 

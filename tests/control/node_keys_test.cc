@@ -191,6 +191,18 @@ TEST(DirectoryLock, KeepsASecondHolderOut) {
   EXPECT_TRUE(DirectoryLock::take(folder.path()));
 }
 
+TEST(Files, OverwriteKeepsTheSize) {
+  const ScratchFolder folder;
+  const std::string path = folder / "f";
+  EXPECT_EQ(overwrite_file(path, as_bytes("one")).error().code, ErrorCode::not_found);
+  ASSERT_TRUE(write_file_durably(path, as_bytes("one")));
+  ASSERT_TRUE(overwrite_file(path, as_bytes("two")));
+  for (const std::string_view other : {"", "ab", "four"}) {
+    EXPECT_EQ(overwrite_file(path, as_bytes(other)).error().code, ErrorCode::invalid);
+  }
+  EXPECT_EQ(read_file(path, 5).value(), "two");
+}
+
 TEST(Files, WriteReplacesWholeAndReadIsBounded) {
   const ScratchFolder folder;
   const std::string path = folder / "f";
