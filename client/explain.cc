@@ -32,7 +32,7 @@ Result<void> may_reconnect(const StreamEnded& ended, bool registering, const std
   }
   switch (ended.condition) {
     case StreamCondition::conflict:
-      if (registering) return fail(ErrorCode::refused, "the name is taken" + text);
+      if (registering) return fail(ErrorCode::refused, "registration refused" + text);
       return fail(ErrorCode::refused,
                   "another connection of this device took over; end it, or use another --home");
     case StreamCondition::not_authorized:

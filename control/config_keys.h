@@ -94,9 +94,10 @@ void visit_limit_keys(Config::Limits& limits, Visitor& visitor) {
                  limits.mailbox_messages_max, Range{1, 10'000'000});
   visitor.number({"mailbox_bytes_max", "Bytes waiting for one device."}, limits.mailbox_bytes_max,
                  Range{65'536, tebibyte});
-  visitor.number({"messages_per_second", "Messages of one account, lasting."},
+  visitor.number({"messages_per_second",
+                  "Of one connected device, lasting; a faster one is read no further for a while."},
                  limits.messages_per_second, Range{1, 1'000'000});
-  visitor.number({"messages_burst", "Messages of one account, at once."}, limits.messages_burst,
+  visitor.number({"messages_burst", "Of one connected device, at once."}, limits.messages_burst,
                  Range{1, 10'000'000});
   visitor.number({"devices_per_account_max", "Devices one account may register."},
                  limits.devices_per_account_max, Range{1, protocol::devices_per_account_max});

@@ -24,6 +24,7 @@
 #include "queues/records.h"
 #include "queues/slab.h"
 #include "queues/store.h"
+#include "queues/tick_wheel.h"
 
 // The front of some connections: handshakes, frames in and out, and the numbering of a session's
 // stanzas. What a message means is the home's business.
@@ -107,6 +108,8 @@ class Front {
   bool on_window(Session& session, Bytes content);
   bool on_ping(Session& session, Bytes content);
   bool take_number(Session& session, std::uint32_t& number);
+  void pace(Session& session);
+  std::size_t resume_paced();
   bool post_home(Session& session, queues::Command command);
   void settle(Session& session, std::uint32_t number);
   void refuse(Session& session, protocol::StanzaType kind, std::uint64_t id, std::uint32_t number,
@@ -132,7 +135,7 @@ class Front {
   void drop_pending(Session& session);
   void fail(Session& session, protocol::StreamCondition condition, std::uint32_t retry_after_ms = 0,
             std::string_view text = {});
-  void fail_registration(Session& session, protocol::Condition condition);
+  void fail_registration(Session& session, protocol::Condition condition, std::string_view why);
   void close(Session& session, io::CloseMode mode);
   void leave(Session& session);
 
@@ -146,6 +149,7 @@ class Front {
   std::vector<ConnectionName> dirty_;
   std::deque<Deadline> starting_;  // constant wait, so in order
   std::deque<Deadline> acks_due_;  // the same
+  queues::TickWheel<ConnectionName> paced_;
   ClientNames client_names_;
   crypto::AeadCache aead_cache_;
   std::vector<std::uint8_t> frame_;  // one frame being written

@@ -71,14 +71,14 @@ std::size_t Front<Io>::expire() {
       close(*session, io::CloseMode::abort);
     }
   }
-  return fired;
+  return fired + resume_paced();
 }
 
 template <io::StreamBackend Io>
 Instant Front<Io>::next_deadline() const {
   const Instant ack = acks_due_.empty() ? never : acks_due_.front().at;
   const Instant start = starting_.empty() ? never : starting_.front().at;
-  return std::min(ack, start);
+  return std::min({ack, start, paced_.next_deadline()});
 }
 
 template <io::StreamBackend Io>
@@ -222,24 +222,27 @@ void Front<Io>::fail(Session& session, protocol::StreamCondition condition,
   session.close_after = true;
 }
 
+// `why` is control's sentence; without memory for it there was none.
 template <io::StreamBackend Io>
-void Front<Io>::fail_registration(Session& session, protocol::Condition condition) {
+void Front<Io>::fail_registration(Session& session, protocol::Condition condition,
+                                  std::string_view why) {
   using protocol::Condition;
   using protocol::StreamCondition;
-  if (condition == Condition::conflict) {
-    return fail(session, StreamCondition::conflict, 0, "this name belongs to another key");
+  constexpr std::uint32_t try_again_ms = 1000;
+  if (why.empty()) why = protocol::to_text(condition);
+  switch (condition) {
+    case Condition::conflict:
+      return fail(session, StreamCondition::conflict, 0, why);
+    case Condition::resource_constraint:
+    case Condition::internal_server_error:
+      return fail(session, StreamCondition::resource_constraint, try_again_ms, why);
+    case Condition::not_authorized:
+    case Condition::not_allowed:
+    case Condition::forbidden:
+      return fail(session, StreamCondition::not_authorized, 0, why);
+    default:
+      return fail(session, StreamCondition::policy_violation, 0, why);
   }
-  if (condition == Condition::resource_constraint ||
-      condition == Condition::internal_server_error) {
-    return fail(session, StreamCondition::resource_constraint, 1000,
-                "registration is not possible now");
-  }
-  if (condition == Condition::not_authorized || condition == Condition::not_allowed ||
-      condition == Condition::forbidden) {
-    return fail(session, StreamCondition::not_authorized, 0,
-                "registration is closed, or needs a valid invite");
-  }
-  fail(session, StreamCondition::policy_violation, 0, protocol::to_text(condition));
 }
 
 template <io::StreamBackend Io>

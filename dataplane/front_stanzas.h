@@ -23,7 +23,31 @@ bool Front<Io>::take_number(Session& session, std::uint32_t& number) {
   }
   number = session.settled.take();
   ++outstanding_;
+  if (session.rate.spend(settings_.stanza_rate, now_.instant) > Duration{0}) pace(session);
   return true;
+}
+
+// What has been read is still taken; then the sender's own TCP window fills and holds it.
+template <io::StreamBackend Io>
+void Front<Io>::pace(Session& session) {
+  if (session.paced) return;
+  session.paced = true;
+  counters_.add(queues::ShardMetric::senders_paused);
+  io_.pause_receive(session.name);
+  paced_.schedule(now_.instant + session.rate.wait(settings_.stanza_rate, now_.instant),
+                  session.name);
+}
+
+template <io::StreamBackend Io>
+std::size_t Front<Io>::resume_paced() {
+  return paced_.advance(now_.instant, [&](ConnectionName name) {
+    Session* session = find(name);
+    if (session == nullptr || session->state != SessionState::ready) return;
+    const Duration wait = session->rate.wait(settings_.stanza_rate, now_.instant);
+    if (wait > Duration{0}) return paced_.schedule(now_.instant + wait, name);
+    session->paced = false;
+    io_.resume_receive(name);
+  });
 }
 
 // Ends the session when the home's ring and its wait are full: going on would let later stanzas
@@ -311,7 +335,8 @@ void Front<Io>::handle(queues::Command command) {
       session->state = SessionState::connected;
       return append_encoded(*session, protocol::Registered{.device = command.device});
     case CommandKind::register_refused:
-      return fail_registration(*session, static_cast<protocol::Condition>(command.detail));
+      return fail_registration(*session, static_cast<protocol::Condition>(command.detail),
+                               as_text(buffer.bytes()));
     default:
       broken_invariant("a front got a command that is not for fronts", __FILE__, __LINE__);
   }

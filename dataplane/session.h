@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/connection_name.h"
+#include "base/token_bucket.h"
 #include "crypto/aead.h"
 #include "crypto/keys.h"
 #include "dataplane/server_handshake.h"
@@ -45,6 +46,7 @@ struct Session {
   std::uint64_t last_sent = 0;  // relative sequence of the last delivery sent
   std::string user;             // in place up to 15 bytes: a phone number costs no allocation
   SettledWindow settled;
+  TokenBucket rate;
   queues::Buffer partial;  // the start of a frame whose rest has not come
   std::unique_ptr<SessionStart> start;
   std::uint32_t acknowledged = 0;  // last stanza number acknowledged to the client
@@ -58,6 +60,7 @@ struct Session {
   bool dirty = false;        // in the front's list of sessions to flush
   bool ack_due = false;      // in the front's queue of late acknowledgements
   bool blocked = false;      // the stream took no more; on_writable comes
+  bool paced = false;        // sent too fast: not read, in the front's wheel
   bool close_after = false;  // close once the pending output has left
 };
 static_assert(sizeof(Session) <= 320, "an idle connection pays this");

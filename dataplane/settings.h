@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/token_bucket.h"
 
 namespace godwit::dataplane {
 
@@ -26,6 +27,9 @@ struct Settings {
   Duration handshake_timeout = std::chrono::seconds(10);
   Duration storage_retry = std::chrono::seconds(1);
   std::chrono::seconds time_to_live = std::chrono::days(30);
+
+  // Stanzas of one session. A faster sender is read no further until it is slow enough.
+  TokenBucket::Limit stanza_rate{.rate_per_second = 10'000, .burst = 20'000};
 
   std::size_t unauthenticated_max = 4096;
   std::size_t buffer_pool_bytes = std::size_t{1} << 30;
