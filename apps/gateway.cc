@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/gateway.h"
 
+#include <fmt/ranges.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
+#include "apps/log.h"
+#include "control/admin_fields.h"
 #include "control/metrics_page.h"
 
 namespace godwit::apps {
@@ -41,17 +41,14 @@ dataplane::Settings settings_of(const control::Config& config) {
   settings.ack_delay = std::chrono::milliseconds(config.delivery.ack_delay_ms);
   settings.time_to_live = std::chrono::days(config.delivery.ttl_days);
   settings.handshake_timeout = std::chrono::milliseconds(config.limits.handshake_timeout_ms);
+  settings.stanza_rate = {.rate_per_second = config.limits.messages_per_second,
+                          .burst = config.limits.messages_burst};
   settings.unauthenticated_max = config.limits.unauthenticated_max;
   settings.buffer_pool_bytes = config.limits.buffer_pool_bytes;
   settings.mailbox_messages_max = config.limits.mailbox_messages_max;
   settings.mailbox_bytes_max = config.limits.mailbox_bytes_max;
   settings.account_messages_max = config.limits.mailbox_messages_max * 4;
   return settings;
-}
-
-Result<void> make_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return fail(ErrorCode::io, "cannot make the folder " + path + ": " + std::strerror(errno));
 }
 
 std::vector<int> available_cores() {
@@ -90,14 +87,16 @@ struct Gateway::ShardUnit {
   std::thread thread;
 };
 
-Gateway::Gateway(const control::Config& config) : config_(config) {}
+Gateway::Gateway(const control::Config& config, ReadConfig read_again)
+    : config_(config), read_again_(std::move(read_again)) {}
 
 Gateway::~Gateway() {
   stop();
 }
 
-Result<std::unique_ptr<Gateway>> Gateway::start(const control::Config& config) {
-  std::unique_ptr<Gateway> gateway(new Gateway(config));
+Result<std::unique_ptr<Gateway>> Gateway::start(const control::Config& config,
+                                                ReadConfig read_again) {
+  std::unique_ptr<Gateway> gateway(new Gateway(config, std::move(read_again)));
   if (auto opened = gateway->open(); !opened) return std::unexpected(opened.error());
   return gateway;
 }
@@ -109,8 +108,11 @@ Result<void> Gateway::open() {
                                                 ? config_.server.shards
                                                 : std::clamp<std::size_t>(cores.size(), 1, 16));
   for (const std::string& folder : {config_.server.data, config_.server.data + "/store"}) {
-    if (auto made = make_folder(folder); !made) return made;
+    if (auto made = control::make_directories(folder); !made) return made;
   }
+  auto lock = control::DirectoryLock::take(config_.server.data);
+  if (!lock) return std::unexpected(lock.error());
+  lock_.emplace(std::move(*lock));
   auto keys = control::load_node_keys(
       {.directory = config_.server.data + "/keys", .domain = config_.server.domain}, random_,
       wall_now());
@@ -193,6 +195,13 @@ Result<void> Gateway::open_admin() {
                                           .started = read_clocks(),
                                           .ack_after = config_.delivery.ack_after,
                                           .random = random_};
+  options.more["reload"] = [this](const nlohmann::json& request, Now,
+                                  const control::AdminAnswer& answer) {
+    const auto fields = control::check_fields(request, {});
+    const auto left = fields ? take_over_config() : std::unexpected(fields.error());
+    answer(left ? nlohmann::json{{"ok", true}, {"restart_needed", *left}}
+                : control::to_answer(left.error()));
+  };
   control::MetricsSources sources{.control = &control_->counters(), .version = GODWIT_VERSION};
   for (auto& unit : shards_) sources.shards.push_back(&unit->counters);
   for (auto& storage : storage_) {
@@ -221,6 +230,24 @@ Result<void> Gateway::open_admin() {
   if (!metrics) return std::unexpected(metrics.error());
   metrics_server_ = std::move(*metrics);
   return {};
+}
+
+Result<std::vector<std::string>> Gateway::take_over_config() {
+  const auto wanted = read_again_();
+  if (!wanted) {
+    for (const std::string& problem : wanted.error()) spdlog::error("reload: {}", problem);
+    return fail(ErrorCode::invalid, "nothing is changed: " + wanted.error().front());
+  }
+  control_->set_registration(wanted->registration);
+  set_log_level(wanted->log.level);
+  std::vector<std::string> left = control::restart_needed(config_, *wanted);
+  spdlog::info("reloaded the configuration{}{}",
+               left.empty() ? "" : "; these take a restart: ", fmt::join(left, ", "));
+  return left;
+}
+
+void Gateway::reload() {
+  control_loop_->post([this] { (void)take_over_config(); });
 }
 
 std::string Gateway::metrics_address() const {

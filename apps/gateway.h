@@ -2,9 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <expected>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +19,7 @@
 #include "control/config.h"
 #include "control/control.h"
 #include "control/control_loop.h"
+#include "control/files.h"
 #include "control/metrics_server.h"
 #include "control/node_keys.h"
 #include "dataplane/io/uring/uring_backend.h"
@@ -31,8 +35,12 @@ namespace godwit::apps {
 
 class Gateway {
  public:
-  // `config` has passed check_config.
-  static Result<std::unique_ptr<Gateway>> start(const control::Config& config);
+  // Reads the configuration again, flags included.
+  using ReadConfig = std::function<std::expected<control::Config, control::ConfigProblems>()>;
+
+  // `config` has passed check_config. `read_again` is called on control's thread.
+  static Result<std::unique_ptr<Gateway>> start(const control::Config& config,
+                                                ReadConfig read_again);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -40,6 +48,9 @@ class Gateway {
   // Sends clients away, gives what is at risk to storage, ends the threads. A crash at any instant
   // loses nothing acknowledged either; this only saves clients and senders time.
   void stop();
+  // Takes over what the configuration now says and can change while running; the log tells what
+  // takes a restart. A configuration with a mistake changes nothing. Any thread, until stop().
+  void reload();
 
   std::uint16_t port() const { return port_; }
   const control::NodeKeys& keys() const { return keys_; }
@@ -51,10 +62,12 @@ class Gateway {
   struct StorageUnit;
   struct ShardUnit;
 
-  explicit Gateway(const control::Config& config);
+  Gateway(const control::Config& config, ReadConfig read_again);
   Result<void> open();
   Result<void> open_control();
   Result<void> open_admin();
+  // On control's thread; the keys that take a restart.
+  Result<std::vector<std::string>> take_over_config();
   void make_rings();
   void start_storage();
   Result<void> start_shards();
@@ -62,8 +75,10 @@ class Gateway {
                  std::promise<Result<std::uint16_t>> listening);
   void turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit);
 
-  const control::Config config_;
+  const control::Config config_;  // as started
+  const ReadConfig read_again_;
   dataplane::Settings settings_;
+  std::optional<control::DirectoryLock> lock_;  // of the data folder
   control::NodeKeys keys_;
   dataplane::NodeIdentity identity_{keys_.node_key, {}};
   SystemRandom random_;

@@ -28,6 +28,14 @@ std::string done_text(const json& answer) {
          answer.at("status").get<std::string>() + "\n";
 }
 
+std::string reload_text(const json& answer) {
+  std::string out = "reloaded\n";
+  for (const json& key : answer.at("restart_needed")) {
+    out += key.get<std::string>() + " takes a restart\n";
+  }
+  return out;
+}
+
 std::string coverage_text(const json& answer) {
   std::string out;
   if (answer.value("truncated", false)) out += "there are more; these are the first\n";
@@ -56,6 +64,9 @@ class CommandLine {
     });
     command(app_, "shards", "What each dataplane thread does", [] {
       return Call{{{"command", "shards"}}, shards_text};
+    });
+    command(app_, "reload", "Read the configuration again and take over what can change", [] {
+      return Call{{{"command", "reload"}}, reload_text};
     });
     add_accounts();
     add_invites();

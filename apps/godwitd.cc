@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -11,13 +10,16 @@
 #include <string>
 
 #include "apps/gateway.h"
+#include "apps/log.h"
 #include "apps/notify.h"
 
 // The gateway's program: flags over file over defaults, then a Gateway until a signal.
 
 namespace {
 
+using godwit::apps::Gateway;
 using godwit::control::Config;
+using godwit::control::ConfigProblems;
 
 struct Flags {
   std::string config;
@@ -45,29 +47,22 @@ void apply_flags(const CLI::App& app, const Flags& flags, Config& config) {
   if (app.count("--shards") > 0) config.server.shards = flags.shards;
 }
 
-void start_log(const Config& config) {
-  auto logger = spdlog::stderr_logger_mt("godwitd");
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-  using godwit::control::LogLevel;
-  switch (config.log.level) {
-    case LogLevel::error:
-      logger->set_level(spdlog::level::err);
-      break;
-    case LogLevel::warning:
-      logger->set_level(spdlog::level::warn);
-      break;
-    case LogLevel::info:
-      logger->set_level(spdlog::level::info);
-      break;
-    case LogLevel::debug:
-      logger->set_level(spdlog::level::debug);
-      break;
+// The file, when there is one, under the flags; a good configuration or what is wrong with it.
+std::expected<Config, ConfigProblems> read_config(const CLI::App& app, const Flags& flags) {
+  Config config;
+  if (!flags.config.empty()) {
+    auto loaded = godwit::control::load_config(flags.config);
+    if (!loaded) return loaded;
+    config = std::move(*loaded);
   }
-  spdlog::set_default_logger(std::move(logger));
+  apply_flags(app, flags, config);
+  auto problems = godwit::control::check_config(config);
+  if (!problems.empty()) return std::unexpected(std::move(problems));
+  return config;
 }
 
 // Waits for the signal that ends the program, telling systemd meanwhile that all is well.
-void serve(const sigset_t& signals) {
+void serve(const sigset_t& signals, Gateway& gateway) {
   const timespec period{.tv_sec = 5, .tv_nsec = 0};
   for (;;) {
     const int signal = ::sigtimedwait(&signals, nullptr, &period);
@@ -75,20 +70,20 @@ void serve(const sigset_t& signals) {
       spdlog::info("stopping on signal {}", signal);
       return;
     }
-    if (signal == SIGHUP) spdlog::warn("reload on SIGHUP is not there yet; restart instead");
+    if (signal == SIGHUP) gateway.reload();
     godwit::apps::notify_systemd("WATCHDOG=1");
   }
 }
 
-int run(const Config& config) {
+int run(const Config& config, Gateway::ReadConfig read_again) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the threads, which inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
-  start_log(config);
-  auto gateway = godwit::apps::Gateway::start(config);
+  godwit::apps::start_log(config.log.level);
+  auto gateway = Gateway::start(config, std::move(read_again));
   if (!gateway) return complain(gateway.error().message);
   const auto host = godwit::control::parse_host_port(config.server.listen)->host;
   spdlog::info("{}", (*gateway)->io_description());
@@ -99,7 +94,7 @@ int run(const Config& config) {
     spdlog::warn("ack_after = \"memory\": acknowledged messages are lost when this process dies");
   }
   godwit::apps::notify_systemd("READY=1");
-  serve(signals);
+  serve(signals, **gateway);
   godwit::apps::notify_systemd("STOPPING=1");
   (*gateway)->stop();
   return 0;
@@ -131,21 +126,13 @@ int main(int argc, char** argv) {
     std::cerr << "godwitd: " << error.what() << "; see godwitd --help\n";
     return 2;
   }
-  Config config;
-  if (!flags.config.empty()) {
-    auto loaded = godwit::control::load_config(flags.config);
-    if (!loaded) {
-      for (const std::string& problem : loaded.error()) complain(problem);
-      return 1;
-    }
-    config = *loaded;
+  const auto config = read_config(app, flags);
+  if (!config) {
+    for (const std::string& problem : config.error()) complain(problem);
+    return flags.config.empty() ? 2 : 1;
   }
-  apply_flags(app, flags, config);
-  const auto problems = godwit::control::check_config(config);
-  for (const std::string& problem : problems) complain(problem);
-  if (!problems.empty()) return flags.config.empty() ? 2 : 1;
-  if (flags.print_config) std::cout << godwit::control::render_config(config);
+  if (flags.print_config) std::cout << godwit::control::render_config(*config);
   if (flags.check_config) std::cout << "the configuration is good\n";
   if (flags.print_config || flags.check_config) return 0;
-  return run(config);
+  return run(*config, [&] { return read_config(app, flags); });
 }
