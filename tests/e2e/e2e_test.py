@@ -4,12 +4,12 @@ import glob
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import threading
 import time
 import unittest
-import urllib.request
 
 from gateway import Gateway, program, texts
 
@@ -163,6 +163,42 @@ class EndToEnd(unittest.TestCase):
         closed = self.gateway(config='[registration]\nmode = "closed"\n')
         self.assertEqual(closed.register("alice").returncode, 1)
 
+    def test_refused_registration_says_why(self):
+        gateway = self.with_users("alice")
+        self.assertIn("this name is taken", gateway.register("alice", home="other").stderr)
+
+    def test_reload(self):
+        gateway = self.gateway(config='[registration]\nmode = "open"\n')
+        self.assertEqual(gateway.register("alice").returncode, 0)
+        gateway.configure('[registration]\nmode = "closed"\n')
+        gateway.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: "reloaded the configuration" in gateway.log())
+        self.assertIn("registration is closed", gateway.register("bob").stderr)
+        gateway.configure('[registration]\nmode = "invite"\n[delivery]\nack_delay_ms = 7\n')
+        reloaded = gateway.control("reload")
+        self.assertEqual(reloaded.returncode, 0, reloaded.stderr)
+        self.assertIn("delivery.ack_delay_ms takes a restart", reloaded.stdout)
+        self.assertIn("an invite is needed", gateway.register("bob").stderr)
+        gateway.configure("[registration]\nmode = maybe\n")
+        self.assertEqual(gateway.control("reload").returncode, 1)
+        self.assertIn("an invite is needed", gateway.register("bob").stderr)
+
+    def test_data_folder_in_use(self):
+        gateway = self.gateway()
+        second = subprocess.run([program("godwitd"), "--data", gateway.data, "--listen", "127.0.0.1:0", "--metrics", ""],
+                                capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("another gateway is using", second.stderr)
+        self.assertEqual(gateway.register("alice").returncode, 0)
+
+    def test_fast_sender_is_slowed_down_and_loses_nothing(self):
+        gateway = self.with_users("alice", "bob",
+                                  config="[limits]\nmessages_per_second = 100\nmessages_burst = 10\n")
+        lines = [f"message {i}" for i in range(200)]
+        self.send(gateway, "alice", "bob", *lines)
+        self.assertEqual(self.received(gateway, "bob"), lines)
+        self.assertGreater(gateway.metric("senders_paused_total"), 0)
+
     def test_garbage_on_the_port(self):
         gateway = self.with_users("alice", "bob")
         noise = random.Random(7)
@@ -251,9 +287,7 @@ class EndToEnd(unittest.TestCase):
     def test_metrics_and_control(self):
         gateway = self.with_users("alice", "bob")
         self.send(gateway, "alice", "bob", "counted")
-        with urllib.request.urlopen(f"http://127.0.0.1:{gateway.metrics_port}/metrics", timeout=10) as page:
-            text = page.read().decode()
-        self.assertIn("godwit_messages_received_total", text)
+        self.assertEqual(gateway.metric("messages_received_total"), 1)
         queues = json.loads(gateway.control("--json", "queues", "top").stdout)
         self.assertIn("bob", json.dumps(queues))
         for words in (["accounts", "list"], ["sessions", "list"], ["shards"], ["invites", "list"]):

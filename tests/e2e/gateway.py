@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 APPS = os.environ.get("GODWIT_APPS", "build/apps")
 
@@ -34,10 +35,8 @@ class Gateway:
         words = [program("godwitd"), "--data", self.data, "--listen", f"127.0.0.1:{self.port}",
                  "--metrics", "127.0.0.1:0", "--shards", str(self.shards)]
         if self.config is not None:
-            path = os.path.join(self.folder, "godwit.toml")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(self.config)
-            words += ["--config", path]
+            self.configure(self.config)
+            words += ["--config", os.path.join(self.folder, "godwit.toml")]
         start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -56,6 +55,11 @@ class Gateway:
                 break
             time.sleep(0.02)
         raise AssertionError("the gateway did not start:\n" + self.log())
+
+    def configure(self, config):
+        self.config = config
+        with open(os.path.join(self.folder, "godwit.toml"), "w", encoding="utf-8") as file:
+            file.write(config)
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
@@ -91,6 +95,14 @@ class Gateway:
     def control(self, *words):
         return subprocess.run([program("godwitctl"), "--socket", self.socket, *words],
                               capture_output=True, text=True, timeout=30, check=False)
+
+    def metric(self, name):
+        """A number of the metrics page, over all shards."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as page:
+            lines = re.findall(rf"^godwit_{name}(?:{{.*}})? (\S+)$", page.read().decode(), re.M)
+        if not lines:
+            raise AssertionError(f"no metric {name}")
+        return sum(float(value) for value in lines)
 
     def status(self):
         return json.loads(self.control("--json", "status").stdout)
