@@ -227,7 +227,7 @@ TEST(StateCrash, FailedWriteChangesNothingAndTheStateGoesOn) {
   state.reset();
   state = open_state(home);
   EXPECT_EQ(state->last_sequence(), 501u);
-  EXPECT_EQ(state->outbox_size(), 21u);
+  EXPECT_EQ(state->outbox_size().value(), 21u);
 }
 
 }  // namespace

@@ -264,14 +264,14 @@ TEST_F(StateTest, ReadsAfterAnIdAndUpToALimit) {
 TEST_F(StateTest, ErasesExactlyWhatIsNamed) {
   const std::vector<std::string> six(6, "x");
   ASSERT_TRUE(state->append_outbox("bob@localhost", six));
-  EXPECT_EQ(state->outbox_size(), 6u);
+  EXPECT_EQ(state->outbox_size().value(), 6u);
   const std::uint64_t accepted[] = {1, 3, 99};
   ASSERT_TRUE(state->erase_accepted(accepted));
   ASSERT_TRUE(state->erase_accepted({}));
   ASSERT_TRUE(state->erase_refused(5));
   ASSERT_TRUE(state->erase_refused(77));
   EXPECT_EQ(outbox_ids(), (Ids{2, 4, 6}));
-  EXPECT_EQ(state->outbox_size(), 3u);
+  EXPECT_EQ(state->outbox_size().value(), 3u);
 }
 
 TEST_F(StateTest, PayloadsAreBytes) {
