@@ -247,6 +247,20 @@ TEST(Config, AdminSocketIsInTheDataFolderUnlessSet) {
   EXPECT_EQ(admin_socket_path(config), "/run/x");
 }
 
+// Slips that toml++ asserts on or has no answer for.
+TEST(Config, SlipsOfThePenAreReported) {
+  for (const char* text : {"\n[|server]\n", "\n[ä]\n", "\nä = 1\n", "\n[server]ä\n",
+                           "\n\u00a0[server]\n", "\n\"a\"\u0120 = 1", "\n'ä' ä"}) {
+    const auto config = parse_config(text, "g.toml");
+    ASSERT_FALSE(config) << text;
+    EXPECT_EQ(config.error().at(0).find("g.toml:"), 0u) << config.error().at(0);
+  }
+  const auto config = parse_config(
+      "\xef\xbb\xbf# ä\n[server] # ö \"\ndata = \"ä\\\"ü\" # '\nadmin_socket = '\u0120'", "g.toml");
+  ASSERT_TRUE(config) << config.error().at(0);
+  EXPECT_EQ(config->server.data, "ä\"ü");
+}
+
 TEST(Config, LoadsAFileAndNamesAMissingOne) {
   const ScratchFolder folder;
   std::ofstream(folder / "g.toml") << every_key;
