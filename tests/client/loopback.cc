@@ -48,6 +48,7 @@ bool Listener::turn() {
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     links.push_back(std::make_unique<Link>(node_));
     links.back()->socket = socket;
+    links.back()->reading = new_links_read;
     any = true;
   }
   for (const auto& link : links) any = turn(*link) || any;

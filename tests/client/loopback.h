@@ -40,6 +40,7 @@ class Listener {
   void stop();
 
   std::vector<std::unique_ptr<Link>> links;
+  bool new_links_read = true;
 
  private:
   bool turn(Link& link);
