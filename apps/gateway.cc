@@ -107,8 +107,10 @@ Result<void> Gateway::open() {
   shard_count_ = static_cast<std::uint16_t>(config_.server.shards != 0
                                                 ? config_.server.shards
                                                 : std::clamp<std::size_t>(cores.size(), 1, 16));
-  for (const std::string& folder : {config_.server.data, config_.server.data + "/store"}) {
-    if (auto made = control::make_directories(folder); !made) return made;
+  if (auto made = control::make_directories(config_.server.data); !made) return made;
+  // Without a store the gateway still carries messages between those who are there.
+  if (auto made = control::make_directories(config_.server.data + "/store"); !made) {
+    spdlog::error("storage: {}", made.error().message);
   }
   auto lock = control::DirectoryLock::take(config_.server.data);
   if (!lock) return std::unexpected(lock.error());
@@ -337,7 +339,6 @@ void Gateway::run_shard(ShardUnit& unit, std::uint16_t port,
   const bool listens = bound.has_value();
   listening.set_value(std::move(bound));
   if (listens) turn_until_stopped(*unit.shard, unit);
-  unit.io.reset();
 }
 
 // The idle ladder: a while of turns without sleep, then sleep until the next timer or a wake-up.
@@ -383,8 +384,10 @@ void Gateway::stop() {
   }
   for (auto& unit : storage_) unit->thread.stop();
   if (control_loop_) control_loop_->stop();
-  // Every home before any pool: buffers go back to the pool they came from.
+  // Every home before any pool: buffers go back to the pool they came from. The network last: until
+  // every thread had ended, any of them might still have woken it.
   for (auto& unit : shards_) unit->shard.reset();
+  for (auto& unit : shards_) unit->io.reset();
 }
 
 }  // namespace godwit::apps
