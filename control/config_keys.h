@@ -137,8 +137,8 @@ void visit_keys(Config& config, Visitor& visitor) {
   visitor.number({"threads", "Each serves a part of the 16 store files."}, config.storage.threads,
                  Range{1, queues::store_file_count});
   visitor.section("log", "To standard error; never holds user data.");
-  visitor.choice({"level", "\"error\", \"warning\", \"info\" or \"debug\"."}, config.log.level,
-                 log_level_names);
+  visitor.choice({"level", "\"error\", \"warning\", \"info\" or \"debug\".", Change::live},
+                 config.log.level, log_level_names);
 }
 
 }  // namespace godwit::control

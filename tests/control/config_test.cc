@@ -233,6 +233,7 @@ TEST(Config, NamesWhatTakesARestart) {
   Config wanted;
   wanted.registration.mode = RegistrationMode::closed;
   wanted.registration.burst = 1;
+  wanted.log.level = LogLevel::debug;
   EXPECT_TRUE(restart_needed(Config{}, wanted).empty());
   wanted.server.shards = 2;
   wanted.delivery.ttl_days = 1;
