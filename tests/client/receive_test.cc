@@ -93,6 +93,23 @@ TEST_F(ReceiveTest, RedeliveredToTheNextRunIsDropped) {
   EXPECT_EQ(inbox(), Texts{});
 }
 
+// The window that docs/client.md states: shown, and not yet erased when the process dies.
+TEST_F(ReceiveTest, ShownAndNotErasedIsShownAgainUnderTheSameSenderAndId) {
+  begin_session(1000);
+  deliver(5, "shown and erased");
+  deliver(6, "shown");
+  deliver(7, "not shown");
+  until([&] { return inbox().size() == 3; }, "three messages");
+  const auto shown = client->state().read_inbox(2);
+  ASSERT_TRUE(client->state().erase_inbox((*shown)[0].row));
+  open();
+  const auto again = client->state().read_inbox(10);
+  ASSERT_EQ(again->size(), 2u) << "none left out, and only that one repeated";
+  EXPECT_EQ((*again)[0].message.from, (*shown)[1].message.from);
+  EXPECT_EQ((*again)[0].message.id, (*shown)[1].message.id);
+  EXPECT_EQ((*again)[1].message.payload, "not shown");
+}
+
 TEST_F(ReceiveTest, EphemeralIsShownAndNotAcknowledged) {
   begin_session();
   gateway().deliver({.id = 5, .peer = bob, .ephemeral = true, .payload = as_bytes("now")});
