@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/result.h"
+#include "crypto/noise.h"
+#include "protocol/limits.h"
+#include "protocol/stanza.h"
+
+// One client of the load, without a socket: bytes in, bytes out. It does what a good client does
+// and no more, so that thousands fit one core: it logs in with XX, numbers its messages, checks
+// that its partner's come once and in order, and acknowledges them in the frame that carries its
+// next message.
+//
+// Against the relay the same class writes the same stanzas into the same frames; only the handshake
+// and the login are missing, and the partner reads what the gateway would have read.
+//
+// It takes the server's certificate as it comes. Not thread safe.
+
+namespace godwit::bench {
+
+inline constexpr std::size_t load_payload_size_min = 8;
+inline constexpr std::size_t load_payload_size_max = 1024;
+
+// What outlives a connection. Accounts 2n and 2n+1 talk to each other.
+struct LoadAccount {
+  std::uint32_t number = 0;
+  std::string user;
+  crypto::KeyPair identity;
+  std::uint16_t device = 0;            // 0: not registered
+  std::uint64_t last_sequence = 0;     // absolute, of what came
+  std::uint64_t last_sent_id = 0;      // ids go up by one
+  std::uint64_t last_received_id = 0;  // the partner's
+};
+
+class LoadClient {
+ public:
+  enum class Server : std::uint8_t { gateway, relay };
+  enum class Goal : std::uint8_t { register_account, log_in };  // the first logs in after it
+  struct Options {
+    Server server = Server::gateway;
+    Goal goal = Goal::log_in;
+    LoadAccount& account;
+    const std::string& partner;
+    std::string_view domain;
+    Bytes payload;  // load_payload_size_min … max; the message's id replaces its first 8 bytes
+  };
+
+  LoadClient(const Options& options, RandomSource& random);
+
+  // What arrived, decrypted where it lies. Returns how many messages that was; an error says what
+  // the server or the ledger got wrong and ends the client.
+  Result<unsigned> on_bytes(MutableBytes bytes);
+
+  // Seals one frame with so many messages and the acknowledgement that is due, if there is either.
+  void write_frame(unsigned messages);
+
+  bool reached_goal() const { return reached_goal_; }
+  bool ack_due() const { return acknowledged_ != received_; }
+  // All messages sent have been settled: always so on a relay, which settles nothing.
+  bool settled() const { return settled_ == number_ || options_.server == Server::relay; }
+  std::uint64_t frames_sent() const { return send_.counter; }
+
+  // Bytes to send: the caller moves them out.
+  std::vector<std::uint8_t>& output() { return output_; }
+
+ private:
+  Result<unsigned> on_frames(MutableBytes bytes);
+  Result<void> on_handshake(Bytes message);
+  Result<unsigned> on_transport(MutableBytes body);
+  Result<unsigned> on_stanza(const protocol::RawStanza& stanza);
+  Result<unsigned> on_message(Bytes content);
+  Result<void> on_session_ready(Bytes content);
+  void write_handshake();
+  void begin_session();
+  void log_in();
+  void seal(Bytes plain);
+
+  const Options options_;
+  RandomSource& random_;
+  std::unique_ptr<crypto::NoiseHandshake> noise_;
+  crypto::TransportKey send_;
+  crypto::TransportKey receive_;
+  std::vector<std::uint8_t> partial_;
+  std::vector<std::uint8_t> output_;
+  std::uint64_t sequence_base_ = 0;
+  std::uint64_t received_ = 0;      // relative sequence
+  std::uint64_t acknowledged_ = 0;  // the same, told
+  std::uint64_t number_ = 0;
+  std::uint64_t settled_ = 0;
+  bool transport_ = false;
+  bool reached_goal_ = false;
+};
+
+}  // namespace godwit::bench
