@@ -9,12 +9,11 @@
 #include <iostream>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "apps/line_input.h"
+#include "apps/message_line.h"
 #include "client/client.h"
-#include "protocol/text.h"
 
 namespace godwit::apps {
 
@@ -40,52 +39,6 @@ std::optional<crypto::OperatorPublicKey> read_operator_key(const std::string& te
   return key;
 }
 
-std::string iso_time(std::int64_t time_ms) {
-  const std::time_t seconds = time_ms / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[40];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(text + size, sizeof text - size, ".%03dZ", static_cast<int>(time_ms % 1000));
-  return text;
-}
-
-// One line whatever the sender wrote, and nothing that a terminal obeys: control characters,
-// backslashes and bytes that are no UTF-8 are escaped.
-std::string one_line(std::string_view text) {
-  std::string line;
-  while (!text.empty()) {
-    std::size_t size = 1;
-    while (size <= 4 && size <= text.size() && !protocol::is_printable_utf8(text.substr(0, size)))
-      ++size;
-    const bool printable = size <= 4 && size <= text.size();
-    if (!printable) size = 1;
-    if (text[0] == '\n') {
-      line += "\\n";
-    } else if (text[0] == '\\') {
-      line += "\\\\";
-    } else if (printable) {
-      line += text.substr(0, size);
-    } else {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(text[0]));
-      line += escaped;
-    }
-    text.remove_prefix(size);
-  }
-  return line;
-}
-
-std::string format(const client::State::Incoming& message, bool json) {
-  if (!json)
-    return message.from + " " + std::to_string(message.id) + " " + one_line(message.payload);
-  const nlohmann::json object = {{"from", message.from},
-                                 {"id", message.id},
-                                 {"text", message.payload},
-                                 {"time", iso_time(message.time_ms)}};
-  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 bool write_line(const std::string& line) {
   return std::fwrite(line.data(), 1, line.size(), stdout) == line.size() &&
          std::fputc('\n', stdout) != EOF && std::fflush(stdout) == 0;
@@ -99,7 +52,7 @@ Result<std::uint64_t> print_inbox(Client& client, std::uint64_t limit, bool json
     if (!messages) return std::unexpected(messages.error());
     if (messages->empty()) break;
     for (const auto& stored : *messages) {
-      if (!write_line(format(stored.message, json))) {
+      if (!write_line(json ? json_line(stored.message) : text_line(stored.message))) {
         return fail(ErrorCode::io, "cannot write to standard output");
       }
       if (auto erased = client.state().erase_inbox(stored.row); !erased) {
