@@ -19,15 +19,19 @@
 // The floor under a gateway's cost: one thread that receives a frame, opens it, seals it for the
 // other client of the pair, and sends it. No sessions, no mailboxes, no acknowledgements.
 //
-// bench_relay [PORT]: prints where it listens, runs until SIGTERM, then prints what it relayed and
-// the CPU time it took.
+// bench_relay [COMPLETIONS [MICROSECONDS]]: prints where it listens, runs until SIGTERM, then
+// prints what it relayed and the CPU time it took. A turn begins with one completion; with
+// arguments, with so many, or with what is there after so long: cheaper, and later.
 
 namespace godwit::bench {
 namespace {
 
 constexpr std::uint32_t nobody = ~0u;
-// Enough that a turn's completions come in few system calls, few enough not to wait for long.
-constexpr unsigned turn_completions = 1;
+
+struct Patience {
+  unsigned completions = 1;
+  Duration wait = std::chrono::seconds(1);
+};
 
 struct Connection {
   std::uint32_t client = nobody;
@@ -41,7 +45,7 @@ struct Connection {
 
 class Relay {
  public:
-  explicit Relay(Ring& ring) : ring_(ring), cache_(cache_states) {
+  Relay(Ring& ring, Patience patience) : ring_(ring), patience_(patience), cache_(cache_states) {
     connections_.resize(relay_clients_max);
     slot_of_.assign(relay_clients_max, nobody);
   }
@@ -53,7 +57,7 @@ class Relay {
     while (!stopping_) {
       for (const std::uint32_t slot : dirty_) start_send(slot);
       dirty_.clear();
-      ring_.enter(turn_completions, std::chrono::seconds(1));
+      ring_.enter(patience_.completions, patience_.wait);
       ring_.drain([&](Tag tag, const io_uring_cqe& cqe) { on_completion(tag, cqe); });
       for (const std::uint32_t slot : starved_) ring_.receive(slot);
       starved_.clear();
@@ -166,6 +170,7 @@ class Relay {
   }
 
   Ring& ring_;
+  const Patience patience_;
   crypto::AeadCache cache_;
   std::vector<Connection> connections_;
   std::vector<std::uint32_t> slot_of_;
@@ -176,13 +181,16 @@ class Relay {
   bool stopping_ = false;
 };
 
+// On a free port.
 int open_listener(std::uint16_t& port) {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   // What is accepted inherits this.
   ::setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port)};
+  sockaddr_in address{
+      .sin_family = AF_INET,
+  };
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* generic = reinterpret_cast<sockaddr*>(&address);
@@ -194,13 +202,14 @@ int open_listener(std::uint16_t& port) {
   return listener;
 }
 
-int run(std::uint16_t port) {
+int run(Patience patience) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   const int signal_descriptor = ::signalfd(-1, &signals, SFD_CLOEXEC);
+  std::uint16_t port = 0;
   const int listener = open_listener(port);
   if (listener < 0 || signal_descriptor < 0) {
     std::perror("bench_relay: cannot listen");
@@ -213,7 +222,7 @@ int run(std::uint16_t port) {
   }
   std::printf("listening on 127.0.0.1:%u\n", port);
   std::fflush(stdout);
-  Relay relay(**ring);
+  Relay relay(**ring, patience);
   relay.run(listener, signal_descriptor);
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -229,10 +238,12 @@ int run(std::uint16_t port) {
 }  // namespace godwit::bench
 
 int main(int argc, char** argv) {
-  const long port = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 0;
-  if (argc > 2 || port < 0 || port > 65'535) {
-    std::fprintf(stderr, "usage: bench_relay [PORT]\n");
+  godwit::bench::Patience patience;
+  if (argc > 1) patience.completions = static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10));
+  if (argc > 2) patience.wait = std::chrono::microseconds(std::strtoul(argv[2], nullptr, 10));
+  if (argc > 3 || patience.completions == 0 || patience.wait <= godwit::Duration::zero()) {
+    std::fprintf(stderr, "usage: bench_relay [COMPLETIONS [MICROSECONDS]]\n");
     return 2;
   }
-  return godwit::bench::run(static_cast<std::uint16_t>(port));
+  return godwit::bench::run(patience);
 }

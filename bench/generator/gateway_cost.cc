@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -27,10 +28,20 @@ struct Arguments {
   long batch_wait_us = 50;
   int own_core = 1;
   std::size_t idle_sessions = 10'000;
+  bool priority = false;
 };
 
 constexpr std::size_t connections_window_1 = 1000;
 constexpr std::size_t connections_window_8 = 100;
+
+// Above what else the machine does; the servers inherit it. A session of its own, because Linux
+// shares the CPU between sessions first (autogroups) and between their processes after.
+bool raise_priority() {
+  if (::setsid() < 0 || ::setpriority(PRIO_PROCESS, 0, -15) != 0) return false;
+  std::ofstream autogroup("/proc/self/autogroup");
+  autogroup << "-15\n";
+  return true;
+}
 
 // Numbers as telephones have them, which the protocol packs.
 std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random) {
@@ -123,6 +134,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
                  "a line for godwitd's configuration, such as "
                  "'server.idle = \"poll\"'; may be repeated");
   app.add_option("--godwitd-argument", settings.arguments, "a further argument for godwitd");
+  app.add_option("--relay-argument", settings.relay_arguments, "an argument for the relay");
   app.add_option("--only", arguments.only, "window1, window8, idle; all without it");
   app.add_option("--rounds", settings.rounds, "rounds of each server (5)")
       ->check(CLI::Range(1, 1000));
@@ -133,7 +145,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--relay-padding", settings.relay_padding,
                  "bytes added to the relay's payloads (0)")
       ->check(CLI::Range(0, 512));
-  app.add_option("--batch", settings.batch, "events the generator waits for (32)");
+  app.add_option("--batch", settings.batch, "events the generator waits for (32)")
+      ->check(CLI::Range(1, 1024));
   app.add_option("--batch-wait", arguments.batch_wait_us, "and how many microseconds (50)");
   app.add_option(
          "--pacing", settings.pacing,
@@ -142,6 +155,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
           {"recipient", Pacing::recipient}, {"reply", Pacing::reply}}));
   app.add_option("--server-core", settings.server_core, "core of both servers (0)");
   app.add_option("--own-core", arguments.own_core, "core of the generator (1)");
+  app.add_flag("--priority", arguments.priority,
+               "for a busy machine: run above everything else (root; detaches from the terminal)");
   app.add_option("--json", arguments.json_file, "file for the JSON lines; standard output without");
 }
 
@@ -161,8 +176,7 @@ int main(int argc, char** argv) {
   settings.batch_wait = std::chrono::microseconds(arguments.batch_wait_us);
   arguments.idle_sessions &= ~std::size_t{1};
   std::signal(SIGPIPE, SIG_IGN);
-  // Above what else the machine does, where that is allowed; the servers inherit it.
-  if (::setpriority(PRIO_PROCESS, 0, -15) != 0) std::puts("no right to a higher priority");
+  if (arguments.priority && !raise_priority()) std::puts("no right to a higher priority");
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;

@@ -32,10 +32,16 @@ std::vector<std::string> godwitd_command(const BenchSettings& settings) {
   return command;
 }
 
+std::vector<std::string> relay_command(const BenchSettings& settings) {
+  std::vector<std::string> command{settings.relay};
+  command.insert(command.end(), settings.relay_arguments.begin(), settings.relay_arguments.end());
+  return command;
+}
+
 Result<ServerProcess> start_server(const BenchSettings& settings, LoadClient::Server server) {
   const bool gateway = server == LoadClient::Server::gateway;
   return ServerProcess::start(
-      {.command = gateway ? godwitd_command(settings) : std::vector{settings.relay},
+      {.command = gateway ? godwitd_command(settings) : relay_command(settings),
        .core = settings.server_core,
        .log = settings.folder + (gateway ? "/godwitd.log" : "/relay.log")});
 }
@@ -159,7 +165,10 @@ Result<MessageCost> measure_messages(const BenchSettings& settings, PairedAccoun
   }
   for (unsigned round = 0; round < settings.rounds; ++round) {
     for (Side* side : {&*relay, &*gateway}) {
+      const Side& other = side == &*relay ? *gateway : *relay;
+      other.process.freeze(true);  // so that not even its timers cost the one that is measured
       auto measured = measure_round(settings, *side, window);
+      other.process.freeze(false);
       if (!measured) return std::unexpected(measured.error());
       (side == &*relay ? cost.relay : cost.gateway).push_back(std::move(*measured));
     }

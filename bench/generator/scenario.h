@@ -18,6 +18,7 @@ struct BenchSettings {
   std::string folder;                  // for data, configuration and logs
   std::vector<std::string> config;     // lines of TOML
   std::vector<std::string> arguments;  // further ones for godwitd
+  std::vector<std::string> relay_arguments;
   int server_core = 0;
   Pacing pacing = Pacing::reply;
   unsigned batch = 32;

@@ -103,6 +103,7 @@ ServerProcess::ServerProcess(ServerProcess&& other) noexcept
 
 ServerProcess::~ServerProcess() {
   if (pid_ <= 0) return;
+  freeze(false);
   ::kill(pid_, SIGTERM);
   for (int waited = 0; ::waitpid(pid_, nullptr, WNOHANG) == 0; ++waited) {
     if (waited == stop_timeout_ms) {
@@ -113,6 +114,10 @@ ServerProcess::~ServerProcess() {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   ::close(output_);
+}
+
+void ServerProcess::freeze(bool frozen) const {
+  ::kill(pid_, frozen ? SIGSTOP : SIGCONT);
 }
 
 CpuTimes ServerProcess::cpu_times() const {

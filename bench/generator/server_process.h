@@ -42,6 +42,8 @@ class ServerProcess {
 
   pid_t pid() const { return pid_; }
   std::uint16_t port() const { return port_; }
+  // Stops it where it is, or lets it go on.
+  void freeze(bool frozen) const;
   CpuTimes cpu_times() const;
   MemoryUse memory() const;
 
