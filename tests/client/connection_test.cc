@@ -326,6 +326,17 @@ TEST_F(ConnectionTest, AnswersPingsAndSaysBye) {
   EXPECT_TRUE(gateway.bye);
 }
 
+TEST_F(ConnectionTest, GoodbyeComesAfterTheAcknowledgement) {
+  log_in(1000);
+  gateway.deliver({.id = 5, .peer = bob, .payload = as_bytes("a")});
+  ASSERT_TRUE(exchange());
+  connection->acknowledge(1001);
+  connection->say_bye();
+  ASSERT_TRUE(exchange());
+  EXPECT_EQ(gateway.acks.size(), 1u);
+  EXPECT_TRUE(gateway.bye);
+}
+
 TEST_F(ConnectionTest, StreamErrorEndsTheReading) {
   log_in();
   gateway.end(StreamCondition::system_shutdown, 1500, "back soon");

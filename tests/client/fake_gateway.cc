@@ -100,6 +100,7 @@ bool FakeGateway::on_handshake(Bytes message) {
 }
 
 bool FakeGateway::on_stanza(const protocol::RawStanza& stanza) {
+  if (bye) return false;  // a gateway reads nothing after it
   protocol::JidScratch scratch;
   switch (stanza.type) {
     case StanzaType::login: {

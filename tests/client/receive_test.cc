@@ -166,6 +166,7 @@ TEST_F(ReceiveTest, CloseAcknowledgesAndTakesLeave) {
   EXPECT_EQ(client->deadline(), never);
   for (int i = 0; i < 10 && !link().ended; ++i) listener.turn();
   EXPECT_TRUE(gateway().bye);
+  EXPECT_TRUE(link().correct);
   EXPECT_EQ(acknowledged(), 1u);
   now.instant += std::chrono::hours(1);
   settle();
