@@ -259,8 +259,13 @@ std::string Gateway::metrics_address() const {
 }
 
 void Gateway::start_storage() {
-  for (auto& unit : storage_) {
+  for (unsigned index = 0; index < storage_.size(); ++index) {
+    const auto& unit = storage_[index];
     std::vector<queues::StorageWorker::Link> links;
+    std::vector<unsigned> files;
+    for (unsigned file = index; file < queues::store_file_count; file += storage_.size()) {
+      files.push_back(file);
+    }
     for (std::uint16_t i = 0; i < shard_count_; ++i) {
       links.push_back({unit->requests[i].get(), unit->reply_boxes[i].get()});
     }
@@ -273,6 +278,7 @@ void Gateway::start_storage() {
           if (!store) return std::unexpected(store.error());
           return std::unique_ptr<queues::MessageStore>(std::move(*store));
         },
+        .files = std::move(files),
         .counters = unit->counters,
         .clock = monotonic_now,
         .on_error =

@@ -65,6 +65,7 @@ MessageStore* StorageWorker::store_of(unsigned number, Now now) {
     return nullptr;
   }
   file.store = std::move(*opened);
+  note_success(number);
   return file.store.get();
 }
 
@@ -164,8 +165,7 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
       options_.counters.add(StorageMetric::commits);
       options_.counters.add(StorageMetric::messages_stored, puts);
       options_.counters.set(StorageMetric::batch_messages_last, puts);
-      options_.counters.set(StorageMetric::failing, 0);
-      last_error_.clear();
+      note_success(number);
       file.unclean = true;
       file.written_at = now.instant;
     }
@@ -252,7 +252,15 @@ void StorageWorker::summarize(unsigned number, const Item& item, Now now) {
   reply(item.home, {.kind = StoreReplyKind::summary_end, .mailbox = request.mailbox});
 }
 
+void StorageWorker::note_success(unsigned number) {
+  files_[number].failing = false;
+  if (std::ranges::any_of(files_, &File::failing)) return;
+  options_.counters.set(StorageMetric::failing, 0);
+  last_error_.clear();
+}
+
 void StorageWorker::note_error(unsigned number, const Error& error) {
+  files_[number].failing = true;
   last_error_ = error.message;
   options_.counters.set(StorageMetric::failing, 1);
   if (options_.on_error) options_.on_error(number, error);
@@ -266,6 +274,7 @@ void StorageWorker::reply(std::size_t home, const StoreReply& answer) {
 
 void StorageWorker::quiet_work(Now now) {
   constexpr std::uint32_t expire_limit = 1000;
+  for (const unsigned number : options_.files) store_of(number, now);
   for (File& file : files_) {
     if (!file.store) continue;
     if (now.instant >= file.expire_at) {

@@ -34,6 +34,9 @@ class StorageWorker {
   struct Options {
     std::vector<Link> homes;
     std::function<Result<std::unique_ptr<MessageStore>>(unsigned file)> open;
+    // Opened in quiet moments although nothing is asked of them yet, so that a damaged one shows
+    // before a message depends on it, and one that works again shows too.
+    std::vector<unsigned> files;
     StorageCounters& counters;
     std::size_t buffer_pool_bytes = std::size_t{256} << 20;  // for what is loaded
     std::function<Instant()> clock = [] {
@@ -49,7 +52,7 @@ class StorageWorker {
   std::size_t do_work(Now now);
   // Nothing is waiting in a ring or for one.
   bool idle() const;
-  // Last error of any file, empty when the last commit of every file worked.
+  // Last error of any file, empty when what was last tried with every file worked.
   const std::string& last_error() const { return last_error_; }
 
  private:
@@ -66,6 +69,7 @@ class StorageWorker {
     Instant written_at{};
     bool refusing = false;  // until its home posts resume
     bool unclean = false;   // written since the last maintain()
+    bool failing = false;   // the last that was tried with it did not work
   };
 
   MessageStore* store_of(unsigned number, Now now);
@@ -76,6 +80,7 @@ class StorageWorker {
   void load(unsigned number, const Item& item, Now now);
   void summarize(unsigned number, const Item& item, Now now);
   void note_error(unsigned number, const Error& error);
+  void note_success(unsigned number);
   void reply(std::size_t home, const StoreReply& reply);
   void quiet_work(Now now);
 

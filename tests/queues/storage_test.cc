@@ -210,12 +210,13 @@ class WorkerTest : public StoreTest {
     worker_ = std::make_unique<StorageWorker>(StorageWorker::Options{
         .homes = {{&requests_, &replies_out_}},
         .open = [this](unsigned file) -> Result<std::unique_ptr<MessageStore>> {
-          if (broken_) return fail(ErrorCode::io, "broken on purpose");
+          if (broken_ || file == broken_file_) return fail(ErrorCode::io, "broken on purpose");
           auto store = SqliteStore::open({.path = folder_ + "/" + std::to_string(file) + ".db",
                                           .page_count_max = page_count_max_});
           if (!store) return std::unexpected(store.error());
           return std::unique_ptr<MessageStore>(std::move(*store));
         },
+        .files = files_,
         .counters = counters_});
   }
   void post_put(std::uint64_t sequence, std::size_t size = 100) {
@@ -250,6 +251,8 @@ class WorkerTest : public StoreTest {
   StorageCounters counters_;
   std::uint32_t page_count_max_ = 0;
   bool broken_ = false;
+  unsigned broken_file_ = UINT32_MAX;
+  std::vector<unsigned> files_;
   std::unique_ptr<StorageWorker> worker_;
 };
 
@@ -318,6 +321,23 @@ TEST_F(WorkerTest, AFileThatCannotBeOpenedIsTriedAgainOnceASecond) {
   post({.kind = StoreRequestKind::resume});
   post_put(3);
   EXPECT_EQ(work(2).at(0).kind, StoreReplyKind::committed);
+}
+
+// Unasked, in a quiet moment; and what works elsewhere does not hide it.
+TEST_F(WorkerTest, ADamagedFileShowsUntilItWorksAgain) {
+  files_ = {0, 3};
+  broken_file_ = 3;
+  restart();
+  EXPECT_TRUE(work(1).empty());
+  EXPECT_EQ(counters_.get(StorageMetric::failing), 1u);
+  post_put(1);
+  EXPECT_EQ(work(2).at(0).kind, StoreReplyKind::committed);
+  EXPECT_EQ(counters_.get(StorageMetric::failing), 1u);
+  EXPECT_EQ(worker_->last_error(), "broken on purpose");
+  broken_file_ = UINT32_MAX;
+  EXPECT_TRUE(work(3).empty());
+  EXPECT_EQ(counters_.get(StorageMetric::failing), 0u);
+  EXPECT_EQ(worker_->last_error(), "");
 }
 
 }  // namespace

@@ -118,7 +118,8 @@ Result<void> Ring::start_buffers() {
   io_uring_buf_ring_init(buffer_ring_);
   buffer_stride_ =
       (options_.receive_buffer_size + cache_line - 1) / cache_line * cache_line + cache_line;
-  buffers_ = std::make_unique_for_overwrite<std::uint8_t[]>(count * buffer_stride_);
+  // Zeroed, so that each page is there before its first bytes come.
+  buffers_ = std::make_unique<std::uint8_t[]>(count * buffer_stride_);
   for (std::uint32_t i = 0; i < count; ++i) recycle(static_cast<std::uint16_t>(i));
   publish_buffers();
   scatters_.resize(64);
