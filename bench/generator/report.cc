@@ -73,15 +73,18 @@ double median(std::vector<double> values) {
 
 CostSummary summarise(const MessageCost& cost) {
   std::vector<double> ratios;
+  std::vector<double> shard_ratios;
   for (std::size_t i = 0; i < cost.relay.size(); ++i) {
     ratios.push_back(cost.gateway[i].us_per_message / cost.relay[i].us_per_message);
+    shard_ratios.push_back(cost.gateway[i].shard_us_per_message / cost.relay[i].us_per_message);
   }
   return {.relay_us = median_of(cost.relay, &RoundCost::us_per_message),
           .gateway_us = median_of(cost.gateway, &RoundCost::us_per_message),
           .shard_us = median_of(cost.gateway, &RoundCost::shard_us_per_message),
           .ratio = median(ratios),
           .ratio_min = *std::ranges::min_element(ratios),
-          .ratio_max = *std::ranges::max_element(ratios)};
+          .ratio_max = *std::ranges::max_element(ratios),
+          .shard_ratio = median(shard_ratios)};
 }
 
 std::string table(const MessageCost& cost) {
@@ -96,7 +99,7 @@ std::string table(const MessageCost& cost) {
   text += row("godwitd", cost.gateway);
   text += format(
       "  ratio %.3f (rounds %.3f to %.3f), shard thread alone %.3f; threads of the last round:",
-      summary.ratio, summary.ratio_min, summary.ratio_max, summary.shard_us / summary.relay_us);
+      summary.ratio, summary.ratio_min, summary.ratio_max, summary.shard_ratio);
   const RoundCost& last = cost.gateway.back();
   std::uint64_t all = 0;
   for (const ThreadTime& time : last.threads) all += time.nanoseconds;
@@ -127,6 +130,7 @@ std::string json(const MessageCost& cost) {
                         {"ratio", summary.ratio},
                         {"ratio_min", summary.ratio_min},
                         {"ratio_max", summary.ratio_max},
+                        {"shard_ratio", summary.shard_ratio},
                         {"relay_rounds", rounds_of(cost.relay)},
                         {"godwit_rounds", rounds_of(cost.gateway)}}
       .dump();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "bench/generator/scenario.h"
 
@@ -19,6 +20,7 @@ struct CostSummary {
   double ratio = 0;  // the median of the rounds' ratios
   double ratio_min = 0;
   double ratio_max = 0;
+  double shard_ratio = 0;  // the same of the busiest thread alone
 };
 CostSummary summarise(const MessageCost& cost);
 
