@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/aead.h"
 #include "protocol/preamble.h"
-#include "tests/fuzz/gateway_world.h"
+#include "tests/dataplane/raw_device.h"
 #include "tests/protocol/rewrite.h"
 
 // A whole gateway against three devices that hold the right keys and say whatever the input says.
@@ -24,80 +24,28 @@ constexpr std::array<protocol::JidView, 3> addresses{protocol::JidView{"alice", 
                                                      {"alice", "example.org", 2},
                                                      {"bob", "example.org", 1}};
 
-class Device {
+class Device : public RawDevice {
  public:
-  Device(GatewayWorld& world, std::size_t index) : world_(world), index_(index) {}
+  Device(GatewayWorld& world, std::size_t index)
+      : RawDevice(world, world.device_keys[index], addresses[index]) {}
 
-  bool connected() const { return open_; }
-  ConnectionName name() const { return name_; }
-  void closed() { open_ = false; }
+  bool connected() const { return name().valid() && !closed; }
 
-  void connect() {
-    if (open_) world_.client.close(name_, io::CloseMode::abort);
-    const auto name = world_.client.connect({"127.0.0.1", 5210});
-    GODWIT_CHECK(name.has_value());
-    name_ = *name;
-    open_ = true;
-    transport_ = ready_ = false;
-    input_.clear();
-    output_.clear();
+  void connect() override {
+    if (connected()) world_.client.close(name(), io::CloseMode::abort);
+    ready_ = false;
     numbered_ = acknowledged_ = refused_ = received_ = 0;
-    const auto preamble = protocol::encode({.pattern = protocol::HandshakePattern::ik,
-                                            .suite = protocol::HandshakeSuite::chachapoly_blake2b});
-    noise_.emplace(*crypto::NoiseHandshake::start({.pattern = crypto::NoisePattern::ik,
-                                                   .suite = *crypto::suite_from_byte(2),
-                                                   .initiator = true,
-                                                   .prologue = preamble,
-                                                   .local_static = &world_.device_keys[index_],
-                                                   .remote_static = world_.node_key.public_key}));
-    std::array<std::uint8_t, 200> bytes;
-    std::ranges::copy(preamble, bytes.begin());
-    const auto size = noise_->write_message({}, MutableBytes(bytes).subspan(7), world_.random);
-    GODWIT_CHECK(size.has_value());
-    protocol::write_frame_length(MutableBytes(bytes).subspan(4), *size);
-    send(Bytes(bytes).first(7 + *size));
-  }
-
-  void send(Bytes bytes) { output_.insert(output_.end(), bytes.begin(), bytes.end()); }
-
-  // What the network takes now; nothing while the connection is being made.
-  std::size_t flush() {
-    const Bytes bytes = output_;
-    if (bytes.empty() || world_.client.send(name_, {&bytes, 1}) == 0) return 0;
-    output_.clear();
-    return 1;
+    RawDevice::connect();
   }
 
   void send_frame(Bytes plain) {
-    if (!transport_ || plain.size() > protocol::frame_plaintext_size_max) return;
+    if (!has_transport() || plain.size() > protocol::frame_plaintext_size_max) return;
     count(plain);
-    std::vector<std::uint8_t> frame(protocol::length_prefix_size + plain.size() +
-                                    crypto::aead_tag_size);
-    protocol::write_frame_length(frame, plain.size() + crypto::aead_tag_size);
-    GODWIT_CHECK(crypto::seal(send_key_, {}, plain,
-                              MutableBytes(frame).subspan(protocol::length_prefix_size)));
-    send(frame);
+    say_plain(plain);
   }
 
-  void acknowledge() {
-    std::array<std::uint8_t, 32> bytes;
-    ByteWriter out(bytes);
-    GODWIT_CHECK(write(out, protocol::Ack{.upto = received_, .refusal = refused_}));
-    if (ready_) send_frame(out.written());
-  }
-
-  void receive(Bytes bytes) {
-    input_.insert(input_.end(), bytes.begin(), bytes.end());
-    for (;;) {
-      const auto limits =
-          transport_ ? protocol::transport_frame_limits : protocol::handshake_frame_limits;
-      const auto split = protocol::split_frame(input_, limits);
-      if (split.status == protocol::SplitStatus::need_more) return;
-      GODWIT_CHECK(split.status == protocol::SplitStatus::complete);
-      const MutableBytes body = protocol::frame_body(MutableBytes(input_), split);
-      transport_ ? read_frame(body) : finish_handshake(body);
-      input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(split.wire_size));
-    }
+  void acknowledge_all() {
+    if (ready_) acknowledge(received_, refused_);
   }
 
  private:
@@ -110,37 +58,14 @@ class Device {
     }
   }
 
-  void finish_handshake(Bytes body) {
-    GODWIT_CHECK(body[0] == static_cast<std::uint8_t>(protocol::HandshakeStatus::message));
-    std::array<std::uint8_t, protocol::handshake_message_size_max> payload;
-    GODWIT_CHECK(noise_->read_message(body.subspan(1), payload) && noise_->finished());
-    crypto::NoiseResult result = noise_->finish();
-    noise_.reset();
-    send_key_ = std::move(result.send);
-    receive_key_ = std::move(result.receive);
-    transport_ = true;
-    std::array<std::uint8_t, 64> bytes;
-    ByteWriter out(bytes);
-    GODWIT_CHECK(write(
-        out, protocol::Login{.jid = addresses[index_], .last_sequence = stored_, .window = 4}));
-    send_frame(out.written());
-  }
+  void on_transport() override { log_in(stored_, 4); }
 
-  void read_frame(MutableBytes body) {
-    const MutableBytes plain = body.first(body.size() - crypto::aead_tag_size);
-    GODWIT_CHECK(crypto::open(receive_key_, {}, body, plain));
-    Bytes rest = plain;
-    while (!rest.empty()) {
-      const Bytes before = rest;
-      const auto stanza = protocol::next_stanza(rest);
-      GODWIT_CHECK(stanza.has_value());
-      const Bytes encoded = before.first(before.size() - rest.size());
-      std::vector<std::uint8_t> bytes(encoded.size());
-      ByteWriter out(bytes);
-      GODWIT_CHECK(protocol::testing::rewrite(out, *stanza, own, Side::from_gateway));
-      GODWIT_CHECK(std::ranges::equal(out.written(), encoded));
-      check(*stanza);
-    }
+  void on_stanza(const RawStanza& stanza, Bytes encoded) override {
+    std::vector<std::uint8_t> bytes(encoded.size());
+    ByteWriter out(bytes);
+    GODWIT_CHECK(protocol::testing::rewrite(out, stanza, own, Side::from_gateway));
+    GODWIT_CHECK(std::ranges::equal(out.written(), encoded));
+    check(stanza);
   }
 
   void check(const RawStanza& stanza) {
@@ -189,22 +114,12 @@ class Device {
     }
   }
 
-  GatewayWorld& world_;
-  const std::size_t index_;
-  ConnectionName name_{};
-  std::optional<crypto::NoiseHandshake> noise_;
-  crypto::TransportKey send_key_;
-  crypto::TransportKey receive_key_;
-  std::vector<std::uint8_t> input_;
-  std::vector<std::uint8_t> output_;
   std::uint64_t base_ = 0;
   std::uint64_t stored_ = 0;    // absolute, over connections
   std::uint64_t received_ = 0;  // relative
   std::uint64_t numbered_ = 0;
   std::uint64_t acknowledged_ = 0;
   std::uint32_t refused_ = 0;
-  bool open_ = false;
-  bool transport_ = false;
   bool ready_ = false;
 };
 
@@ -212,16 +127,20 @@ class Device {
 class Play {
  public:
   // The network's events.
-  void on_open(ConnectionName, bool) {}
+  void on_open(ConnectionName name, bool) {
+    for (Device& device : devices_) {
+      if (device.name() == name) device.open();
+    }
+  }
   void on_bytes(ConnectionName name, std::uint64_t, MutableBytes lease) {
     for (Device& device : devices_) {
       if (device.connected() && device.name() == name) device.receive(lease);
     }
   }
   void on_writable(ConnectionName, std::uint64_t) {}
-  void on_closed(ConnectionName name, std::uint64_t, io::CloseReason) {
+  void on_closed(ConnectionName name, std::uint64_t, io::CloseReason reason) {
     for (Device& device : devices_) {
-      if (device.name() == name) device.closed();
+      if (device.name() == name) device.closed = reason;
     }
   }
 
@@ -241,7 +160,7 @@ class Play {
     }
     switch (kind) {
       case 3:
-        return device.acknowledge();
+        return device.acknowledge_all();
       case 4: {
         return device.send(in.take(in.u8()));
       }
@@ -261,7 +180,6 @@ class Play {
     for (int quiet = 0, turns = 0; quiet < 2; ++turns) {
       GODWIT_CHECK(turns < 10'000);
       std::size_t done = world_.turn();
-      for (Device& device : devices_) done += device.flush();
       done += world_.client.poll(world_.now, 512, world_.now.instant, *this);
       quiet = done == 0 ? quiet + 1 : 0;
     }

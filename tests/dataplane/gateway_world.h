@@ -194,6 +194,8 @@ class GatewayWorld {
   Network network;
   Backend client{network, {.shard = 9}};
   StorageInMemory& store() { return storage; }
+  Shard<Backend>& gateway() { return *shard; }
+  const queues::ShardCounters& metrics() const { return counters; }
 
  private:
   void answer(queues::Command command) {
