@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/generator/load_client.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -200,7 +201,9 @@ Result<unsigned> LoadClient::on_message(Bytes content) {
   const std::string& named = from_gateway ? options_.partner : account.user;
   const bool whole = message->peer.user == named &&
                      message->payload.size() == options_.payload.size() &&
-                     ByteReader(message->payload).u64() == message->id;
+                     ByteReader(message->payload).u64() == message->id &&
+                     std::ranges::equal(message->payload.subspan(load_payload_size_min),
+                                        options_.payload.subspan(load_payload_size_min));
   if (!whole) return fail(ErrorCode::corrupt, "a message that is not what was sent");
   if (message->id != account.last_received_id + 1) {
     return fail(ErrorCode::corrupt, "message " + std::to_string(message->id) + " after message " +
