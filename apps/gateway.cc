@@ -312,6 +312,7 @@ Result<void> Gateway::start_shards() {
 
 void Gateway::run_shard(ShardUnit& unit, std::uint16_t port,
                         std::promise<Result<std::uint16_t>> listening) {
+  ::pthread_setname_np(::pthread_self(), ("shard-" + std::to_string(unit.index)).c_str());
   if (config_.server.pin) {
     const auto cores = available_cores();
     cpu_set_t set;

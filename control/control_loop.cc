@@ -28,7 +28,7 @@ void ControlLoop::start(Control& control) {
   GODWIT_CHECK(!thread_.joinable());
   stopping_.store(false, std::memory_order_relaxed);
   thread_ = std::thread([this, &control] { run(control); });
-  ::pthread_setname_np(thread_.native_handle(), "godwit-control");
+  ::pthread_setname_np(thread_.native_handle(), "control");
 }
 
 void ControlLoop::stop() {

@@ -79,6 +79,13 @@ class Front {
   std::uint32_t kick(const protocol::Jid& jid);
   // Tells every client to go and come back within `spread`, and takes no new one.
   void drain(Duration spread);
+  // The name of an account within the deployment, and the shard that is its home.
+  std::size_t home_of(std::uint64_t account) const {
+    return queues::store_file_of(account) % options_.shards;
+  }
+  std::uint64_t hash_user(std::string_view user) const {
+    return crypto::keyed_hash(options_.hash_key, as_bytes(user));
+  }
   // Nothing is outstanding and nothing waits to leave.
   bool drained() const { return outstanding_ == 0 && open_ == 0; }
 
@@ -114,12 +121,6 @@ class Front {
   void settle(Session& session, std::uint32_t number);
   void refuse(Session& session, protocol::StanzaType kind, std::uint64_t id, std::uint32_t number,
               protocol::Condition condition);
-  std::size_t home_of(std::uint64_t account) const {
-    return queues::store_file_of(account) % options_.shards;
-  }
-  std::uint64_t hash_user(std::string_view user) const {
-    return crypto::keyed_hash(options_.hash_key, as_bytes(user));
-  }
 
   // front_output.h
   void append(Session& session, OutputNode node);

@@ -59,6 +59,8 @@ class Home {
   std::size_t expire(Now now);
   Instant next_deadline() const { return wheel_.next_deadline(); }
   void publish_gauges();
+  // Answers an operator's question that has no more rows.
+  void end_query(std::uint64_t query, std::uint32_t affected);
   // Nothing accepted here is only in memory.
   bool quiet() const { return unsafe_ == 0; }
 
@@ -121,6 +123,8 @@ class Home {
   void attach(std::uint32_t index, queues::Command command, Now now);
   void detach(queues::MailboxName name, ConnectionName session, Now now);
   void refuse_attach(const queues::Command& command, protocol::StreamCondition condition);
+  void turn_away(const queues::Command& command, protocol::Condition condition,
+                 protocol::StreamCondition stream_condition);
   void kick(queues::Mailbox& mailbox, protocol::StreamCondition condition);
   Device* find_device(Account& account, std::uint16_t id);
 
@@ -163,8 +167,7 @@ class Home {
   // home_admin.cc
   void on_admin_query(queues::Command command, Now now);
   void list_queues(std::uint64_t query);
-  void purge(const protocol::Jid& jid);
-  void end_query(std::uint64_t query, std::uint32_t affected);
+  void purge(std::uint32_t index, queues::Command command);
 
   Account& account_of(const queues::Mailbox& mailbox) { return accounts_[mailbox.account]; }
   bool to_front(const queues::Command& command) {

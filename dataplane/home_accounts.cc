@@ -28,10 +28,8 @@ void Home::route(Command command, std::string_view user, Now now) {
   if (index == 0) index = load_account(command.account, user);
   Account& account = accounts_[index];
   if (account.user != user) {  // two names, one keyed 64-bit hash
-    if (command.kind == CommandKind::attach) {
-      return refuse_attach(command, StreamCondition::internal_server_error);
-    }
-    return refuse(command, Condition::internal_server_error);
+    return turn_away(command, Condition::internal_server_error,
+                     StreamCondition::internal_server_error);
   }
   if (account.store_unknown && account.load == Load::ready && now.instant >= account.retry_at) {
     account.retry_at = now.instant + settings_.storage_retry;
@@ -43,8 +41,23 @@ void Home::route(Command command, std::string_view user, Now now) {
       return attach(index, command, now);
     case CommandKind::relay:
       return relay(index, command);
+    case CommandKind::admin_query:
+      return purge(index, command);
     default:
       return accept(index, command, now);
+  }
+}
+
+void Home::turn_away(const Command& command, Condition condition,
+                     StreamCondition stream_condition) {
+  switch (command.kind) {
+    case CommandKind::attach:
+      return refuse_attach(command, stream_condition);
+    case CommandKind::admin_query:
+      queues::Buffer::adopt(command.buffer);
+      return end_query(command.id, 0);
+    default:
+      return refuse(command, condition);
   }
 }
 
@@ -53,10 +66,7 @@ void Home::park(std::uint32_t index, const Command& command) {
   if (!account.parked) account.parked = std::make_unique<std::deque<Command>>();
   if (account.parked->size() >= settings_.parked_per_account_max ||
       parked_ >= settings_.parked_max) {
-    if (command.kind == CommandKind::attach) {
-      return refuse_attach(command, StreamCondition::resource_constraint);
-    }
-    return refuse(command, Condition::resource_constraint);
+    return turn_away(command, Condition::resource_constraint, StreamCondition::resource_constraint);
   }
   account.parked->push_back(command);
   ++parked_;
@@ -206,13 +216,7 @@ void Home::fail_loading(std::uint32_t index, Condition condition,
   forget_account(index);
   if (!parked) return;
   parked_ -= parked->size();
-  for (const Command& command : *parked) {
-    if (command.kind == CommandKind::attach) {
-      refuse_attach(command, stream_condition);
-    } else {
-      refuse(command, condition);
-    }
-  }
+  for (const Command& command : *parked) turn_away(command, condition, stream_condition);
 }
 
 void Home::forget_account(std::uint32_t index) {

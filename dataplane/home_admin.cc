@@ -13,12 +13,18 @@ using queues::Command;
 using queues::CommandKind;
 using queues::Mailbox;
 
-void Home::on_admin_query(Command command, Now) {
+// A purge names an account of this home, which may have to be loaded first; the other questions are
+// for every home.
+void Home::on_admin_query(Command command, Now now) {
   const auto query = static_cast<AdminQuery>(command.detail);
-  const queues::Buffer argument = command.take_buffer();
-  const auto jid = protocol::parse_jid(as_text(argument.bytes()));
+  if (query == AdminQuery::purge) {
+    const auto jid =
+        protocol::parse_jid(as_text(Bytes{command.buffer->data(), command.buffer->size}));
+    GODWIT_CHECK(jid.has_value());
+    return route(command, jid->user, now);
+  }
+  command.take_buffer();
   if (query == AdminQuery::queues) list_queues(command.id);
-  if (query == AdminQuery::purge && jid) purge(*jid);
   end_query(command.id, command.number);
 }
 
@@ -59,22 +65,24 @@ void Home::list_queues(std::uint64_t query) {
 
 // Drops what waits for one device. Senders of what was not safe yet are told; of what was stored,
 // they were told that it is accepted: an operator's decision against promise 1.
-void Home::purge(const protocol::Jid& jid) {
-  for (std::uint32_t i = 1; i < mailboxes_.end(); ++i) {
-    Mailbox& mailbox = mailboxes_.at(i);
-    if (mailbox.generation == 0 || mailbox.device != jid.device) continue;
-    const Account& account = account_of(mailbox);
-    if (account.user != jid.user) continue;
-    while (mailbox.head != 0) {
-      refuse_entry(mailbox, mailbox.head, protocol::Condition::recipient_unavailable);
-    }
-    mailbox.store_count = 0;
-    mailbox.store_bytes = 0;
-    mailbox.store_next = 0;
-    post_store(account.hash, {.kind = queues::StoreRequestKind::purge,
-                              .device = mailbox.device,
-                              .account_id = account.account_id});
+void Home::purge(std::uint32_t index, Command command) {
+  const queues::Buffer argument = command.take_buffer();
+  Account& account = accounts_[index];
+  const Device* device =
+      find_device(account, protocol::parse_jid(as_text(argument.bytes()))->device);
+  if (device == nullptr) return end_query(command.id, 0);
+  Mailbox& mailbox = *mailboxes_.find(device->mailbox);
+  const std::uint32_t messages = mailbox.unstored + mailbox.store_count;
+  while (mailbox.head != 0) {
+    refuse_entry(mailbox, mailbox.head, protocol::Condition::recipient_unavailable);
   }
+  mailbox.store_count = 0;
+  mailbox.store_bytes = 0;
+  mailbox.store_next = 0;
+  post_store(account.hash, {.kind = queues::StoreRequestKind::purge,
+                            .device = mailbox.device,
+                            .account_id = account.account_id});
+  end_query(command.id, messages);
 }
 
 }  // namespace godwit::dataplane

@@ -133,10 +133,17 @@ class Shard {
       command.take_buffer();
       return front_.list_sessions(command.id);
     }
-    if (query == queues::AdminQuery::kick) {
-      const auto jid =
-          protocol::parse_jid(as_text(Bytes{command.buffer->data(), command.buffer->size}));
-      if (jid) command.number = front_.kick(*jid);
+    const auto argument = command.buffer == nullptr
+                              ? std::string_view()
+                              : as_text(Bytes{command.buffer->data(), command.buffer->size});
+    const auto jid = protocol::parse_jid(argument);
+    if (query == queues::AdminQuery::kick && jid) command.number = front_.kick(*jid);
+    if (query == queues::AdminQuery::purge) {
+      if (jid) command.account = front_.hash_user(jid->user);
+      if (!jid || front_.home_of(command.account) != options_.index) {
+        command.take_buffer();
+        return home_.end_query(command.id, 0);
+      }
     }
     home_.handle(command, now);
   }

@@ -61,7 +61,7 @@ enum class CommandKind : std::uint8_t {
   // Control to every shard, and back.
   admin_query,  // id = query, detail = AdminQuery, buffer = argument or none
   admin_row,    // id = query, buffer = one row
-  admin_end,    // id = query, number = sessions closed
+  admin_end,    // id = query, number = sessions closed or messages purged
   settings,     // buffer = dataplane settings that may change while running
   drain,        // number = spread of reconnects, ms
 };

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "queues/storage_thread.h"
 
+#include <pthread.h>
+
 namespace godwit::queues {
 
 void StorageThread::run(StorageWorker& worker) {
+  ::pthread_setname_np(::pthread_self(), "storage");
   constexpr auto longest_sleep = std::chrono::milliseconds(500);
   for (;;) {
     const bool stopping = stopping_.load();

@@ -117,6 +117,13 @@ class HomeTest : public testing::Test {
     }
     reply({.kind = StoreReplyKind::summary_end, .mailbox = token});
   }
+  void ask_to_purge(std::string_view jid) {
+    handle({.kind = CommandKind::admin_query,
+            .detail = static_cast<std::uint8_t>(queues::AdminQuery::purge),
+            .account = bob,
+            .id = 77,
+            .buffer = pool_.copy(as_bytes(jid)).release()});
+  }
   void answer_puts(StoreReplyKind kind) {
     const std::vector<StoreRequest> requests = std::exchange(to_store_, {});
     for (const StoreRequest& request : requests) {
@@ -177,6 +184,43 @@ TEST_F(HomeTest, AbsentDeviceIsSettledByTheCommitAndNotBefore) {
   ASSERT_EQ(front(CommandKind::settled).size(), 1u);
   EXPECT_EQ(front(CommandKind::settled)[0].number, 1u);
   EXPECT_TRUE(home_->quiet());
+}
+
+TEST_F(HomeTest, PurgeErasesTellsSendersAndCounts) {
+  attach();
+  load();
+  send(1, 10);
+  send(2, 11);
+  ask_to_purge("bob@localhost/1");
+  EXPECT_EQ(front(CommandKind::refused).size(), 2u) << "nothing of it was safe";
+  EXPECT_EQ(to_control_.back().kind, CommandKind::admin_end);
+  EXPECT_EQ(to_control_.back().id, 77u);
+  EXPECT_EQ(to_control_.back().number, 2u);
+  EXPECT_EQ(store_count(StoreRequestKind::purge), 1u);
+  ask_to_purge("bob@localhost/1");
+  EXPECT_EQ(to_control_.back().number, 0u);
+  ask_to_purge("bob@localhost/2");
+  EXPECT_EQ(to_control_.back().kind, CommandKind::admin_end) << "no such device";
+  EXPECT_EQ(to_control_.back().number, 0u);
+}
+
+TEST_F(HomeTest, PurgeLoadsTheAccountFirst) {
+  ask_to_purge("bob@localhost/1");
+  load(1, {{.device = 1, .sequence = base - 5, .high = base - 3, .count = 3, .bytes = 300}});
+  EXPECT_EQ(store_count(StoreRequestKind::purge), 1u);
+  EXPECT_EQ(to_control_.back().kind, CommandKind::admin_end);
+  EXPECT_EQ(to_control_.back().number, 3u);
+  attach();
+  EXPECT_EQ(front(CommandKind::attached).back().sender, 0u) << "no backlog";
+}
+
+TEST_F(HomeTest, PurgeOfAnAccountThatIsNot) {
+  ask_to_purge("bob@localhost/1");
+  handle({.kind = CommandKind::account_missing, .account = bob, .id = to_control_.back().id});
+  EXPECT_EQ(to_control_.back().kind, CommandKind::admin_end);
+  EXPECT_EQ(to_control_.back().number, 0u);
+  pool_.collect();
+  EXPECT_EQ(pool_.in_use(), 0u);
 }
 
 TEST_F(HomeTest, ConnectedDeviceIsSettledByItsAcknowledgementAndNothingIsWritten) {
