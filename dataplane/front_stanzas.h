@@ -169,6 +169,11 @@ bool Front<Io>::on_iq(Session& session, Bytes content) {
            protocol::Condition::remote_server_not_found);
     return true;
   }
+  const bool is_question = iq->type == protocol::IqType::get || iq->type == protocol::IqType::set;
+  if (iq->peer.empty() && !is_question) {  // an answer to what the gateway never asked
+    settle(session, number);
+    return true;
+  }
   queues::Buffer buffer;
   queues::Command command{.number = number,
                           .session = session.name,
