@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/gateway.h"
 
-#include <fmt/ranges.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "apps/log.h"
-#include "control/admin_fields.h"
 #include "control/metrics_page.h"
 
 namespace godwit::apps {
@@ -87,7 +86,7 @@ struct Gateway::ShardUnit {
   std::thread thread;
 };
 
-Gateway::Gateway(const control::Config& config, ReadConfig read_again)
+Gateway::Gateway(const control::Config& config, Operations::ReadConfig read_again)
     : config_(config), read_again_(std::move(read_again)) {}
 
 Gateway::~Gateway() {
@@ -95,7 +94,7 @@ Gateway::~Gateway() {
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::start(const control::Config& config,
-                                                ReadConfig read_again) {
+                                                Operations::ReadConfig read_again) {
   std::unique_ptr<Gateway> gateway(new Gateway(config, std::move(read_again)));
   if (auto opened = gateway->open(); !opened) return std::unexpected(opened.error());
   return gateway;
@@ -197,13 +196,16 @@ Result<void> Gateway::open_admin() {
                                           .started = read_clocks(),
                                           .ack_after = config_.delivery.ack_after,
                                           .random = random_};
-  options.more["reload"] = [this](const nlohmann::json& request, Now,
-                                  const control::AdminAnswer& answer) {
-    const auto fields = control::check_fields(request, {});
-    const auto left = fields ? take_over_config() : std::unexpected(fields.error());
-    answer(left ? nlohmann::json{{"ok", true}, {"restart_needed", *left}}
-                : control::to_answer(left.error()));
-  };
+  operations_ = std::make_unique<Operations>(
+      Operations::Options{.config = config_,
+                          .read_again = read_again_,
+                          .loop = *control_loop_,
+                          .drain = [this](std::chrono::seconds spread) {
+                            drain_spread_s_.store(spread.count());
+                            draining_.store(true);
+                            ::kill(::getpid(), SIGTERM);  // the program ends as it always does
+                          }});
+  options.more = operations_->commands(*control_);
   control::MetricsSources sources{.control = &control_->counters(), .version = GODWIT_VERSION};
   for (auto& unit : shards_) sources.shards.push_back(&unit->counters);
   for (auto& storage : storage_) {
@@ -232,24 +234,6 @@ Result<void> Gateway::open_admin() {
   if (!metrics) return std::unexpected(metrics.error());
   metrics_server_ = std::move(*metrics);
   return {};
-}
-
-Result<std::vector<std::string>> Gateway::take_over_config() {
-  const auto wanted = read_again_();
-  if (!wanted) {
-    for (const std::string& problem : wanted.error()) spdlog::error("reload: {}", problem);
-    return fail(ErrorCode::invalid, "nothing is changed: " + wanted.error().front());
-  }
-  control_->set_registration(wanted->registration);
-  set_log_level(wanted->log.level);
-  std::vector<std::string> left = control::restart_needed(config_, *wanted);
-  spdlog::info("reloaded the configuration{}{}",
-               left.empty() ? "" : "; these take a restart: ", fmt::join(left, ", "));
-  return left;
-}
-
-void Gateway::reload() {
-  control_loop_->post([this] { (void)take_over_config(); });
 }
 
 std::string Gateway::metrics_address() const {
@@ -352,7 +336,10 @@ void Gateway::run_shard(ShardUnit& unit, std::uint16_t port,
 void Gateway::turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit) {
   constexpr int spins = 50;
   constexpr auto longest_sleep = std::chrono::seconds(1);
-  constexpr auto drain_time = std::chrono::seconds(3);
+  // For what is not safe yet. A crash would lose nothing that was acknowledged either, so who only
+  // says stop does not wait long.
+  constexpr auto stop_patience = std::chrono::seconds(3);
+  constexpr auto drain_patience = std::chrono::seconds(60);
   const bool poll_always = config_.server.idle == control::IdleMode::poll;
   int idle = 0;
   Instant give_up = never;
@@ -372,8 +359,9 @@ void Gateway::turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit) {
     if (!stopping_.load(std::memory_order_relaxed)) continue;
     if (give_up == never) {
       unit.io->stop_listening();
-      shard.drain(std::chrono::seconds(1));
-      give_up = now.instant + drain_time;
+      shard.drain(std::chrono::seconds(drain_spread_s_.load(std::memory_order_relaxed)));
+      give_up = now.instant + (draining_.load(std::memory_order_relaxed) ? Duration(drain_patience)
+                                                                         : stop_patience);
     }
     if ((shard.drained() && idle > spins) || now.instant > give_up) return;
   }

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <expected>
-#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -12,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "apps/operations.h"
 #include "base/random.h"
 #include "control/account_store.h"
 #include "control/admin_commands.h"
@@ -35,12 +34,9 @@ namespace godwit::apps {
 
 class Gateway {
  public:
-  // Reads the configuration again, flags included.
-  using ReadConfig = std::function<std::expected<control::Config, control::ConfigProblems>()>;
-
   // `config` has passed check_config. `read_again` is called on control's thread.
   static Result<std::unique_ptr<Gateway>> start(const control::Config& config,
-                                                ReadConfig read_again);
+                                                Operations::ReadConfig read_again);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -48,9 +44,8 @@ class Gateway {
   // Sends clients away, gives what is at risk to storage, ends the threads. A crash at any instant
   // loses nothing acknowledged either; this only saves clients and senders time.
   void stop();
-  // Takes over what the configuration now says and can change while running; the log tells what
-  // takes a restart. A configuration with a mistake changes nothing. Any thread, until stop().
-  void reload();
+  // As Operations::reload. Any thread, until stop().
+  void reload() { operations_->reload(*control_); }
 
   std::uint16_t port() const { return port_; }
   const control::NodeKeys& keys() const { return keys_; }
@@ -62,12 +57,10 @@ class Gateway {
   struct StorageUnit;
   struct ShardUnit;
 
-  Gateway(const control::Config& config, ReadConfig read_again);
+  Gateway(const control::Config& config, Operations::ReadConfig read_again);
   Result<void> open();
   Result<void> open_control();
   Result<void> open_admin();
-  // On control's thread; the keys that take a restart.
-  Result<std::vector<std::string>> take_over_config();
   void make_rings();
   void start_storage();
   Result<void> start_shards();
@@ -76,7 +69,7 @@ class Gateway {
   void turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit);
 
   const control::Config config_;  // as started
-  const ReadConfig read_again_;
+  const Operations::ReadConfig read_again_;
   dataplane::Settings settings_;
   std::optional<control::DirectoryLock> lock_;  // of the data folder
   control::NodeKeys keys_;
@@ -85,6 +78,8 @@ class Gateway {
   std::uint16_t shard_count_ = 1;
   std::uint16_t port_ = 0;
   std::string io_description_;
+  std::atomic<bool> draining_{false};
+  std::atomic<std::int64_t> drain_spread_s_{1};
   std::atomic<bool> stopping_{false};
   bool stopped_ = false;
 
@@ -98,6 +93,7 @@ class Gateway {
   std::vector<std::unique_ptr<queues::Outbox<queues::Command>>> control_outboxes_;
   std::unique_ptr<control::AccountStore> accounts_;
   std::unique_ptr<control::Control> control_;
+  std::unique_ptr<Operations> operations_;
   std::unique_ptr<control::AdminCommands> admin_commands_;
   std::unique_ptr<control::AdminServer> admin_server_;
   std::unique_ptr<control::MetricsServer> metrics_server_;

@@ -2,6 +2,7 @@
 // godwitctl: an operator's view of a running gateway, over its admin socket.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -65,9 +66,7 @@ class CommandLine {
     command(app_, "shards", "What each dataplane thread does", [] {
       return Call{{{"command", "shards"}}, shards_text};
     });
-    command(app_, "reload", "Read the configuration again and take over what can change", [] {
-      return Call{{{"command", "reload"}}, reload_text};
-    });
+    add_life_cycle();
     add_accounts();
     add_invites();
     add_sessions();
@@ -135,6 +134,41 @@ class CommandLine {
 
   Call on_account(const char* name, std::function<std::string(const json&)> print) {
     return {{{"command", name}, {"account", target_}}, std::move(print)};
+  }
+
+  void add_life_cycle() {
+    command(app_, "reload", "Read the configuration again and take over what can change", [] {
+      return Call{{{"command", "reload"}}, reload_text};
+    });
+    command_on(app_, "log-level", "How much the log tells, until a reload or restart",
+               "error|warning|info|debug", [this] {
+                 return Call{{{"command", "log_level"}, {"level", target_}},
+                             [](const json& answer) {
+                               return "the log tells " + answer.at("level").get<std::string>() +
+                                      " and worse\n";
+                             }};
+               });
+    command_on(app_, "backup", "Copy keys, accounts and messages while the gateway runs", "FOLDER",
+               [this] {
+                 return Call{{{"command", "backup"},
+                              {"folder", std::filesystem::absolute(target_).string()}},
+                             [](const json& answer) {
+                               return answer.at("folder").get<std::string>() + ": " +
+                                      std::to_string(answer.at("bytes").get<std::uint64_t>()) +
+                                      " bytes\n";
+                             }};
+               });
+    CLI::App* drain = command(
+        app_, "drain", "Send clients away, wait until what was sent is safe, and end the gateway",
+        [this] {
+          return Call{{{"command", "drain"}, {"spread_s", spread_s_}}, [](const json& answer) {
+                        return "draining; clients come back within " +
+                               std::to_string(answer.at("spread_s").get<std::uint64_t>()) + " s\n";
+                      }};
+        });
+    drain->add_option("--spread", spread_s_, "Seconds over which clients come back")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 3600));
   }
 
   void add_accounts() {
@@ -246,6 +280,7 @@ class CommandLine {
   unsigned uses_ = 1;
   unsigned expires_days_ = 0;
   unsigned limit_ = 20;
+  unsigned spread_s_ = 10;
 };
 
 }  // namespace

@@ -75,7 +75,7 @@ void serve(const sigset_t& signals, Gateway& gateway) {
   }
 }
 
-int run(const Config& config, Gateway::ReadConfig read_again) {
+int run(const Config& config, godwit::apps::Operations::ReadConfig read_again) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);

@@ -92,6 +92,15 @@ std::string_view to_text(AckAfter ack_after) {
   return ack_after_names[index_of(ack_after)];
 }
 
+Result<LogLevel> parse_log_level(std::string_view text) {
+  const auto found = std::ranges::find(log_level_names, text);
+  if (found == log_level_names.end()) {
+    return fail(ErrorCode::invalid,
+                "'" + std::string(text) + "' is no log level: error, warning, info or debug is");
+  }
+  return static_cast<LogLevel>(found - log_level_names.begin());
+}
+
 ConfigProblems check_config(const Config& config) {
   Checker checker;
   Config copy = config;

@@ -23,6 +23,7 @@ enum class AckAfter : std::uint8_t { durable, memory };
 enum class LogLevel : std::uint8_t { error, warning, info, debug };
 std::string_view to_text(RegistrationMode mode);
 std::string_view to_text(AckAfter ack_after);
+Result<LogLevel> parse_log_level(std::string_view text);
 
 struct Config {
   struct Server {

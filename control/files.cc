@@ -29,14 +29,6 @@ Result<void> write_all(int fd, const std::string& path, Bytes content) {
   return {};
 }
 
-Result<void> sync_folder(const std::string& path) {
-  const std::string folder = folder_of(path);
-  FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return file_error("open", folder, errno);
-  if (::fsync(fd.get()) != 0) return file_error("sync", folder, errno);
-  return {};
-}
-
 }  // namespace
 
 void FileDescriptor::reset() {
@@ -115,7 +107,14 @@ Result<void> write_file_durably(const std::string& path, Bytes content) {
     return written;
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return file_error("rename", temporary, errno);
-  return sync_folder(path);
+  return sync_file(folder_of(path));
+}
+
+Result<void> sync_file(const std::string& path) {
+  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return file_error("open", path, errno);
+  if (::fsync(fd.get()) != 0) return file_error("sync", path, errno);
+  return {};
 }
 
 Result<void> overwrite_file(const std::string& path, Bytes content) {

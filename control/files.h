@@ -53,6 +53,9 @@ Result<void> read_file_exactly(const std::string& path, MutableBytes out);
 // until then it has the old content. Written beside it, synced, renamed over it, the folder synced.
 Result<void> write_file_durably(const std::string& path, Bytes content);
 
+// What has been written to a file, or to the list of names of a folder, survives a power cut.
+Result<void> sync_file(const std::string& path);
+
 // Replaces the content of a file of just that size where it is: for when there is no room for
 // another file. A power cut in the middle may leave a mixture, unless the content fits one sector
 // of the disk.

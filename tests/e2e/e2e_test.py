@@ -183,6 +183,53 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(gateway.control("reload").returncode, 1)
         self.assertIn("an invite is needed", gateway.register("bob").stderr)
 
+    def test_backup_while_running_and_restore(self):
+        gateway = self.with_users("alice", "bob", "carol")
+        self.send(gateway, "alice", "bob", "before")
+        target = os.path.join(gateway.folder, "backup")
+        sender = subprocess.Popen(gateway.client_words("carol", "send", "bob@localhost", "-"), text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        sender.stdin.write("".join(f"{i}\n" for i in range(2000)))
+        sender.stdin.close()
+        done = gateway.control("backup", target)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"^/.*backup: \d+ bytes$")
+        self.assertIn("exists", gateway.control("backup", target).stderr)
+        self.assertEqual(gateway.control("backup", "/proc/nowhere").returncode, 1)
+        self.assertEqual(sender.wait(timeout=60), 0)
+        gateway.kill()
+        gateway.data = target
+        gateway.socket = os.path.join(target, "admin.sock")
+        gateway.start()
+        texts_ = self.received(gateway, "bob")
+        self.assertEqual(texts_[0], "before")
+        self.assertEqual(texts_[1:], [str(i) for i in range(len(texts_) - 1)], "a prefix of what was sent")
+        self.send(gateway, "alice", "bob", "on the copy")
+        self.assertEqual(self.received(gateway, "bob"), ["on the copy"])
+
+    def test_drain_ends_the_gateway_when_all_is_safe(self):
+        gateway = self.with_users("alice", "bob")
+        follower = subprocess.Popen(gateway.client_words("bob", "receive", "--follow"), text=True,
+                                    stdout=subprocess.PIPE)
+        self.addCleanup(follower.wait)
+        self.addCleanup(follower.kill)
+        self.addCleanup(follower.stdout.close)
+        self.wait_for(lambda: gateway.status()["sessions"] == 1)
+        self.send(gateway, "alice", "bob", "before")
+        drained = gateway.control("drain", "--spread", "1")
+        self.assertEqual(drained.returncode, 0, drained.stderr)
+        self.assertEqual(gateway.process.wait(timeout=20), 0)
+        gateway.start()
+        self.wait_for(lambda: gateway.status()["sessions"] == 1)  # back by itself
+        self.send(gateway, "alice", "bob", "after")
+        self.assertEqual([follower.stdout.readline().split(" ", 2)[2] for _ in range(2)], ["before\n", "after\n"])
+
+    def test_log_level(self):
+        gateway = self.gateway()
+        self.assertEqual(gateway.control("log-level", "error").returncode, 0)
+        self.assertEqual(gateway.control("reload").returncode, 0)
+        self.assertEqual(gateway.control("log-level", "loud").returncode, 1)
+
     def test_data_folder_in_use(self):
         gateway = self.gateway()
         second = subprocess.run([program("godwitd"), "--data", gateway.data, "--listen", "127.0.0.1:0", "--metrics", ""],

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+
+#include "control/admin_server.h"
+#include "control/config.h"
+#include "control/control.h"
+#include "control/control_loop.h"
+
+// What an operator asks of the running program rather than of its accounts: reload, log level,
+// drain, backup. Thread safety: reload() from any thread; the rest on control's thread.
+
+namespace godwit::apps {
+
+class Operations {
+ public:
+  // Reads the configuration again, flags included.
+  using ReadConfig = std::function<std::expected<control::Config, control::ConfigProblems>()>;
+
+  struct Options {
+    const control::Config& config;  // as started
+    ReadConfig read_again;
+    control::ControlLoop& loop;
+    // Begins the end of the program: clients are sent away, to come back within the spread.
+    std::function<void(std::chrono::seconds spread)> drain;
+  };
+
+  explicit Operations(Options options) : options_(std::move(options)) {}
+  ~Operations();
+  Operations(const Operations&) = delete;
+  Operations& operator=(const Operations&) = delete;
+
+  // The commands, for AdminCommands. `control` and this object live while they may come.
+  std::map<std::string, control::AdminHandler, std::less<>> commands(control::Control& control);
+
+  // Takes over what the configuration now says and can change while running; the log tells what
+  // takes a restart. A configuration with a mistake changes nothing.
+  void reload(control::Control& control);
+
+ private:
+  using Answer = Result<nlohmann::json>;
+
+  Result<std::vector<std::string>> take_over_config(control::Control& control);
+  Answer set_level(const nlohmann::json& request);
+  Answer drain(const nlohmann::json& request);
+  void back_up(const nlohmann::json& request, const control::AdminAnswer& answer);
+
+  const Options options_;
+  std::thread backup_;
+  bool backing_up_ = false;
+};
+
+}  // namespace godwit::apps
