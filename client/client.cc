@@ -2,15 +2,10 @@
 #include "client/client.h"
 
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "client/dial.h"
 #include "client/explain.h"
 
 namespace godwit::client {
@@ -40,18 +35,14 @@ constexpr Duration healthy_session = std::chrono::seconds(1);
 
 }  // namespace
 
-Client::Client(RandomSource& random, ClientEvents events)
-    : random_(random), events_(std::move(events)) {}
-
-Client::~Client() {
-  if (socket_ >= 0) ::close(socket_);
-}
+Client::Client(RandomSource& random, ClientEvents events, Dial dial)
+    : random_(random), events_(std::move(events)), dial_(std::move(dial)) {}
 
 Result<std::unique_ptr<Client>> Client::open(const std::string& home, RandomSource& random,
-                                             ClientEvents events) {
+                                             ClientEvents events, Dial dial) {
   auto state = State::open(home);
   if (!state) return std::unexpected(state.error());
-  std::unique_ptr<Client> client(new Client(random, std::move(events)));
+  std::unique_ptr<Client> client(new Client(random, std::move(events), std::move(dial)));
   client->state_ = std::move(*state);
   auto identity = client->state_->load_identity();
   if (!identity) return std::unexpected(identity.error());
@@ -118,7 +109,7 @@ Result<std::uint64_t> Client::send(const protocol::Jid& to, std::span<const std:
 }
 
 Instant Client::deadline() const {
-  if (socket_ < 0) return connect_at_;
+  if (!transport_) return connect_at_;
   if (may_send()) return Instant{};
   return std::min(give_up_at_, ping_at_);
 }
@@ -129,12 +120,12 @@ Result<void> Client::start_connection(Now now) {
   if (!last) return std::unexpected(last.error());
   const auto address = parse_server_address(identity_->server);
   if (!address) return std::unexpected(address.error());
-  const auto dialled = dial(*address, failures_);
+  auto dialled = dial_(*address, failures_);
   if (!dialled) {
     disconnect(now, dialled.error().message);
     return {};
   }
-  socket_ = *dialled;
+  transport_ = std::move(*dialled);
   connecting_ = true;
   give_up_at_ = now.instant + ready_timeout;
   protocol::Jid jid = identity_->jid;
@@ -156,8 +147,7 @@ Result<void> Client::start_connection(Now now) {
 }
 
 void Client::drop_connection() {
-  if (socket_ >= 0) ::close(socket_);
-  socket_ = -1;
+  transport_.reset();
   connecting_ = false;
   connection_.reset();
   output_.clear();
@@ -195,13 +185,13 @@ Result<void> Client::advance(Now now) {
 }
 
 Result<void> Client::take_turn(Now now) {
-  if (socket_ < 0) {
+  if (!transport_) {
     if (now.instant < connect_at_) return {};
     if (auto started = start_connection(now); !started) return started;
-    if (socket_ < 0) return {};
+    if (!transport_) return {};
   }
   if (connecting_ && !finish_connect(now)) return {};
-  if (auto received = receive(now); !received || socket_ < 0) return received;
+  if (auto received = receive(now); !received || !transport_) return received;
   if (now.instant >= give_up_at_) {
     disconnect(now, identity_->server + " does not answer");
     return {};
@@ -216,19 +206,16 @@ Result<void> Client::take_turn(Now now) {
   return {};
 }
 
-// True once the socket is connected.
+// True once the transport is connected.
 bool Client::finish_connect(Now now) {
-  pollfd ready{.fd = socket_, .events = POLLOUT, .revents = 0};
-  if (::poll(&ready, 1, 0) == 0) {
-    if (now.instant >= give_up_at_) disconnect(now, identity_->server + " does not answer");
+  const auto connected = transport_->finish_connect();
+  if (!connected) {
+    disconnect(now, "cannot reach " + identity_->server + ": " + connected.error().message +
+                        "; is godwitd running there?");
     return false;
   }
-  int error = 0;
-  socklen_t size = sizeof error;
-  ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) {
-    disconnect(now, "cannot reach " + identity_->server + ": " + std::strerror(error) +
-                        "; is godwitd running there?");
+  if (!*connected) {
+    if (now.instant >= give_up_at_) disconnect(now, identity_->server + " does not answer");
     return false;
   }
   connecting_ = false;
@@ -238,16 +225,16 @@ bool Client::finish_connect(Now now) {
 Result<void> Client::receive(Now now) {
   std::uint8_t buffer[65536];
   for (int round = 0; round < reads_per_turn; ++round) {
-    const ssize_t size = ::recv(socket_, buffer, sizeof buffer, 0);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return {};
-    if (size <= 0) {
+    const auto size = transport_->receive(buffer);
+    if (!size) return {};
+    if (*size == 0) {
       const bool trusted = connection_->ready();
       disconnect(now, trusted
                           ? "the gateway closed the connection"
                           : identity_->server + " closed the connection before the session began");
       return {};
     }
-    auto events = connection_->on_bytes({buffer, static_cast<std::size_t>(size)}, now.wall);
+    auto events = connection_->on_bytes({buffer, *size}, now.wall);
     if (!events) {
       const ErrorCode code = events.error().code;
       const std::string why = events.error().message;
@@ -257,13 +244,13 @@ Result<void> Client::receive(Now now) {
       return {};
     }
     if (auto handled = handle(*events, now); !handled) return handled;
-    if (socket_ < 0) return {};
+    if (!transport_) return {};
     if (connection_->ready()) {
       give_up_at_ = never;
       ping_at_ =
           now.instant + (in_flight_.empty() ? Duration(ping_period) : Duration(answer_patience));
     }
-    if (static_cast<std::size_t>(size) < sizeof buffer) return {};
+    if (*size < sizeof buffer) return {};
   }
   return {};
 }
@@ -295,7 +282,7 @@ Result<void> Client::handle(std::vector<Event>& events, Now now) {
       backlog_ended = true;
     } else if (const auto* ended = std::get_if<StreamEnded>(&event)) {
       result = on_stream_ended(*ended, now);
-      if (!result || socket_ < 0) break;
+      if (!result || !transport_) break;
     }
     if (!result) break;
   }
@@ -413,10 +400,9 @@ void Client::flush() {
   output_.insert(output_.end(), sealed.begin(), sealed.end());
   std::size_t done = 0;
   while (done < output_.size()) {
-    const ssize_t sent =
-        ::send(socket_, output_.data() + done, output_.size() - done, MSG_NOSIGNAL);
-    if (sent < 0) break;  // not now, or broken: the next read tells
-    done += static_cast<std::size_t>(sent);
+    const std::size_t sent = transport_->send(Bytes(output_).subspan(done));
+    if (sent == 0) break;  // not now, or broken: the next read tells
+    done += sent;
   }
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(done));
 }
@@ -430,10 +416,10 @@ Result<bool> Client::run(const std::function<bool()>& done, Instant until) {
     if (now.instant >= until) return false;
     const Instant next = std::min(deadline(), until);
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - now.instant);
-    pollfd ready{.fd = socket_, .events = POLLIN, .revents = 0};
+    pollfd ready{.fd = descriptor(), .events = POLLIN, .revents = 0};
     if (wants_write()) ready.events |= POLLOUT;
     const auto wait_ms = std::clamp<std::int64_t>(wait.count(), 0, 1000);
-    ::poll(&ready, socket_ >= 0 ? 1 : 0, static_cast<int>(wait_ms));
+    ::poll(&ready, ready.fd >= 0 ? 1 : 0, static_cast<int>(wait_ms));
   }
 }
 

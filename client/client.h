@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "client/connection.h"
 #include "client/state.h"
+#include "client/transport.h"
 
 // Godwit's C++ SDK: one device, its state in a folder, its connection to the gateway.
 //
@@ -54,10 +55,9 @@ struct Registration {
 
 class Client {
  public:
-  // Opens the state under `home`. Errors: as State::open.
+  // Opens the state under `home`. `dial` makes its connections. Errors: as State::open.
   static Result<std::unique_ptr<Client>> open(const std::string& home, RandomSource& random,
-                                              ClientEvents events);
-  ~Client();
+                                              ClientEvents events, Dial dial = dial_tcp);
 
   // Makes the device's key when there is none and asks the gateway for a device; events.registered
   // tells. Repeating it with the same folder gives the same device, and keeps the operator key
@@ -76,7 +76,7 @@ class Client {
   bool outbox_empty() const { return outbox_left_ == 0; }
 
   // -1 while there is no connection. Another number after each reconnection.
-  int descriptor() const { return socket_; }
+  int descriptor() const { return transport_ ? transport_->descriptor() : -1; }
   bool wants_write() const { return connecting_ || !output_.empty(); }
   Instant deadline() const;
   // Connects when due, reads and writes what it can, sends what waits. An error is final, and every
@@ -98,7 +98,7 @@ class Client {
     bool refused = false;
   };
 
-  Client(RandomSource& random, ClientEvents events);
+  Client(RandomSource& random, ClientEvents events, Dial dial);
   Result<void> take_turn(Now now);
   Result<void> start_connection(Now now);
   bool finish_connect(Now now);
@@ -117,6 +117,7 @@ class Client {
 
   RandomSource& random_;
   const ClientEvents events_;
+  const Dial dial_;
   std::unique_ptr<State> state_;
   std::optional<State::Identity> identity_;
   crypto::KeyPair key_;
@@ -130,7 +131,7 @@ class Client {
   bool registering_ = false;
   std::uint32_t refusal_to_confirm_ = 0;
   bool holding_ = false;  // after a refusal, until everything under way is answered
-  int socket_ = -1;
+  std::unique_ptr<Transport> transport_;
   bool connecting_ = false;
   Instant connect_at_{};
   Instant give_up_at_ =
