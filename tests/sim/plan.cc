@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/plan.h"
+
+#include <initializer_list>
+
+namespace godwit::sim {
+
+namespace {
+
+template <typename T>
+T pick(SeededRandom& random, std::initializer_list<T> values) {
+  return values.begin()[random.below(values.size())];
+}
+
+void draw_faults(SeededRandom& random, Plan& plan) {
+  plan.pass_long = pick<std::uint64_t>(random, {0, 0, 200, 50});
+  plan.cut = pick<std::uint64_t>(random, {0, 400, 100, 40});
+  plan.hold = pick<std::uint64_t>(random, {0, 0, 200});
+  plan.kill_device = pick<std::uint64_t>(random, {0, 0, 400, 150});
+  plan.stall_device = pick<std::uint64_t>(random, {0, 0, 200});
+  plan.crash = pick<std::uint64_t>(random, {0, 1000, 500, 200});
+  plan.crash_in_commit = pick<std::uint64_t>(random, {0, 0, 400});
+  plan.kick = pick<std::uint64_t>(random, {0, 0, 0, 300});
+  plan.disk = pick<std::uint64_t>(random, {0, 0, 100, 30});
+  plan.stall_gateway = pick<std::uint64_t>(random, {0, 0, 200, 60});
+  plan.partial = random.below(2) == 0;
+}
+
+// Small enough to be met; large enough that a client which keeps the rules gets on.
+void draw_limits(SeededRandom& random, Plan& plan) {
+  dataplane::Settings& settings = plan.settings;
+  settings.persist_after =
+      pick<Duration>(random, {std::chrono::milliseconds(100), std::chrono::milliseconds(5),
+                              std::chrono::milliseconds(1000)});
+  settings.stanza_rate.rate_per_second = pick<std::uint32_t>(random, {10'000, 10'000, 50});
+  settings.stanza_rate.burst = pick<std::uint32_t>(random, {20'000, 10});
+  settings.buffer_pool_bytes = pick<std::size_t>(random, {1u << 28, 1u << 28, 1u << 21});
+  settings.mailbox_messages_max = pick<std::uint32_t>(random, {100'000, 100'000, 30, 3});
+  settings.mailbox_bytes_max = pick<std::uint64_t>(random, {1u << 26, 1u << 26, 100'000});
+  settings.account_messages_max = settings.mailbox_messages_max * 4;
+  settings.entries_in_memory_max = pick<std::uint32_t>(random, {4'000'000, 4'000'000, 40});
+  settings.in_flight_bytes_max = pick<std::uint32_t>(random, {256 * 1024, 256 * 1024, 1000});
+  settings.parked_per_account_max = pick<std::uint32_t>(random, {1024, 1024, 2});
+  settings.idle_accounts_max = pick<std::size_t>(random, {100'000, 1, 2});
+  settings.refusals_max = pick<std::size_t>(random, {65'536, 65'536, 1});
+  settings.senders_per_account_max = pick<std::size_t>(random, {1024, 1024, 1});
+  plan.gateway.mesh_ring = pick<std::size_t>(random, {4096, 16, 2, 1});
+  plan.gateway.store_ring = pick<std::size_t>(random, {8192, 8, 2, 1});
+  plan.gateway.store_requests_waiting_max = pick<std::size_t>(random, {1u << 18, 1u << 18, 4});
+  plan.gateway.storage_pool_bytes = pick<std::size_t>(random, {1u << 26, 1u << 26, 1u << 21});
+  plan.gateway.send_queue_max = pick<std::size_t>(random, {1u << 20, 70'000});
+  plan.gateway.receive_buffer_size = pick<std::size_t>(random, {4096, 65'536, 7});
+  plan.device_send_queue_max = pick<std::size_t>(random, {1u << 20, 2048});
+}
+
+}  // namespace
+
+Plan Plan::draw(SeededRandom& random) {
+  Plan plan;
+  plan.settings.domain = "example.org";
+  plan.accounts = static_cast<unsigned>(2 + random.below(3));
+  plan.devices_per_account_max = pick<unsigned>(random, {1, 1, 2, 3});
+  plan.liars = pick<unsigned>(random, {0, 0, 1});
+  plan.steps = static_cast<unsigned>(500 + random.below(3000));
+  plan.send = pick<std::uint64_t>(random, {20, 60});
+  plan.burst_max = pick<std::uint64_t>(random, {1, 4, 30});
+  plan.payload_max = pick<std::uint64_t>(random, {60, 200, 200, 3000, 61'000});
+  plan.pass_time = pick<std::uint64_t>(random, {2, 5, 20});
+  plan.shards_max = pick<std::uint16_t>(random, {1, 2, 4});
+  plan.storage_threads_max = pick<std::uint16_t>(random, {1, 1, 3});
+  draw_faults(random, plan);
+  draw_limits(random, plan);
+  return plan;
+}
+
+}  // namespace godwit::sim
