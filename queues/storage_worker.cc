@@ -61,11 +61,11 @@ MessageStore* StorageWorker::store_of(unsigned number, Now now) {
   auto opened = options_.open(number);
   if (!opened) {
     file.retry_at = now.instant + std::chrono::seconds(1);
-    note_error(number, opened.error());
+    note_error(number, Fault::opening, opened.error());
     return nullptr;
   }
   file.store = std::move(*opened);
-  note_success(number);
+  if (file.fault == Fault::opening) note_success(number);
   return file.store.get();
 }
 
@@ -157,7 +157,7 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
     if (!done) {
       error = done.error();
       failed = &error;
-      if (store != nullptr) note_error(number, error);
+      if (store != nullptr) note_error(number, Fault::using_it, error);
       // Reopened for the next try: a damaged or replaced file shows itself then.
       if (error.code != ErrorCode::full) file.store.reset();
       options_.counters.add(StorageMetric::commit_failures);
@@ -214,7 +214,7 @@ void StorageWorker::load(unsigned number, const Item& item, Now now) {
                                            .buffer = buffer.release()});
                          return true;
                        });
-    if (!next) note_error(number, next.error());
+    if (!next) note_error(number, Fault::using_it, next.error());
   }
   StoreReply end{.kind = StoreReplyKind::load_end, .mailbox = request.mailbox};
   if (next) {
@@ -233,7 +233,7 @@ void StorageWorker::summarize(unsigned number, const Item& item, Now now) {
       fail(ErrorCode::unavailable, "the store file cannot be opened");
   if (store != nullptr) {
     summaries = store->summarize(request.account_id);
-    if (!summaries) note_error(number, summaries.error());
+    if (!summaries) note_error(number, Fault::using_it, summaries.error());
   }
   if (!summaries) {
     return reply(item.home, {.kind = StoreReplyKind::summary_failed,
@@ -253,14 +253,15 @@ void StorageWorker::summarize(unsigned number, const Item& item, Now now) {
 }
 
 void StorageWorker::note_success(unsigned number) {
-  files_[number].failing = false;
-  if (std::ranges::any_of(files_, &File::failing)) return;
+  files_[number].fault = Fault::none;
+  const auto is_well = [](const File& file) { return file.fault == Fault::none; };
+  if (!std::ranges::all_of(files_, is_well)) return;
   options_.counters.set(StorageMetric::failing, 0);
   last_error_.clear();
 }
 
-void StorageWorker::note_error(unsigned number, const Error& error) {
-  files_[number].failing = true;
+void StorageWorker::note_error(unsigned number, Fault fault, const Error& error) {
+  files_[number].fault = std::max(files_[number].fault, fault);
   last_error_ = error.message;
   options_.counters.set(StorageMetric::failing, 1);
   if (options_.on_error) options_.on_error(number, error);

@@ -61,6 +61,9 @@ class StorageWorker {
     std::size_t home = 0;
     bool cancelled = false;
   };
+  // What did not work the last time it was tried. A file may well open and not take a write, so
+  // only a commit shows that all is well.
+  enum class Fault : std::uint8_t { none, opening, using_it };
   struct File {
     std::unique_ptr<MessageStore> store;
     std::vector<Item> waiting;
@@ -69,7 +72,7 @@ class StorageWorker {
     Instant written_at{};
     bool refusing = false;  // until its home posts resume
     bool unclean = false;   // written since the last maintain()
-    bool failing = false;   // the last that was tried with it did not work
+    Fault fault = Fault::none;
   };
 
   MessageStore* store_of(unsigned number, Now now);
@@ -79,7 +82,7 @@ class StorageWorker {
   void answer_puts(unsigned number, std::vector<Item>& batch, const Error* error);
   void load(unsigned number, const Item& item, Now now);
   void summarize(unsigned number, const Item& item, Now now);
-  void note_error(unsigned number, const Error& error);
+  void note_error(unsigned number, Fault fault, const Error& error);
   void note_success(unsigned number);
   void reply(std::size_t home, const StoreReply& reply);
   void quiet_work(Now now);

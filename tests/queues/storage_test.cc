@@ -202,6 +202,19 @@ TEST_F(StoreTest, WhatWasReportedSurvivesAKill) {
   }
 }
 
+class ReadOnlyStore final : public MessageStore {
+ public:
+  Result<void> apply(std::span<const Operation>) override {
+    return fail(ErrorCode::io, "read-only");
+  }
+  Result<std::uint64_t> load(const LoadRange&, const std::function<bool(const Stored&)>&) override {
+    return std::uint64_t{0};
+  }
+  Result<std::vector<Summary>> summarize(std::uint64_t) override { return std::vector<Summary>(); }
+  Result<std::uint64_t> expire(std::uint32_t, std::uint32_t) override { return std::uint64_t{0}; }
+  Result<void> maintain() override { return {}; }
+};
+
 class WorkerTest : public StoreTest {
  protected:
   WorkerTest() { restart(); }
@@ -211,6 +224,7 @@ class WorkerTest : public StoreTest {
         .homes = {{&requests_, &replies_out_}},
         .open = [this](unsigned file) -> Result<std::unique_ptr<MessageStore>> {
           if (broken_ || file == broken_file_) return fail(ErrorCode::io, "broken on purpose");
+          if (read_only_) return std::make_unique<ReadOnlyStore>();
           auto store = SqliteStore::open({.path = folder_ + "/" + std::to_string(file) + ".db",
                                           .page_count_max = page_count_max_});
           if (!store) return std::unexpected(store.error());
@@ -251,6 +265,7 @@ class WorkerTest : public StoreTest {
   StorageCounters counters_;
   std::uint32_t page_count_max_ = 0;
   bool broken_ = false;
+  bool read_only_ = false;
   unsigned broken_file_ = UINT32_MAX;
   std::vector<unsigned> files_;
   std::unique_ptr<StorageWorker> worker_;
@@ -338,6 +353,25 @@ TEST_F(WorkerTest, ADamagedFileShowsUntilItWorksAgain) {
   EXPECT_TRUE(work(3).empty());
   EXPECT_EQ(counters_.get(StorageMetric::failing), 0u);
   EXPECT_EQ(worker_->last_error(), "");
+}
+
+// A file on a disk that has turned read-only opens and is of no use.
+TEST_F(WorkerTest, OpeningAgainIsNoProofThatAFileTakesWrites) {
+  files_ = {0};
+  read_only_ = true;
+  restart();
+  post_put(1);
+  EXPECT_EQ(work(1).at(0).kind, StoreReplyKind::failed);
+  work(3);  // opened again, in a quiet moment
+  EXPECT_EQ(counters_.get(StorageMetric::failing), 1u);
+  read_only_ = false;
+  post({.kind = StoreRequestKind::resume});
+  post_put(2);
+  EXPECT_EQ(work(5).at(0).kind, StoreReplyKind::failed) << "on the store that was open";
+  post({.kind = StoreRequestKind::resume});
+  post_put(3);
+  EXPECT_EQ(work(7).at(0).kind, StoreReplyKind::committed);
+  EXPECT_EQ(counters_.get(StorageMetric::failing), 0u);
 }
 
 }  // namespace
