@@ -9,6 +9,7 @@
 
 #include "apps/godwitctl_client.h"
 #include "apps/godwitctl_print.h"
+#include "apps/godwitctl_top.h"
 
 namespace godwit::apps {
 namespace {
@@ -66,6 +67,12 @@ class CommandLine {
     command(app_, "shards", "What each dataplane thread does", [] {
       return Call{{{"command", "shards"}}, shards_text};
     });
+    top_ = app_.add_subcommand("top", "What each thread does, second by second");
+    top_->add_option("--interval", interval_s_, "Seconds between two tables")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 3600));
+    top_->add_option("--count", count_, "Tables to print; 0 for no end")->capture_default_str();
+    top_->fallthrough();
     add_life_cycle();
     add_accounts();
     add_invites();
@@ -81,6 +88,10 @@ class CommandLine {
     }
     Result<AdminClient> client = AdminClient::connect(socket_);
     if (!client) return failed(client.error());
+    if (*top_) {
+      const auto ended = top(*client, {.interval_s = interval_s_, .count = count_});
+      return ended ? 0 : failed(ended.error());
+    }
     const Call call = chosen_();
     Result<json> answer = client->ask(call.request);
     if (answer && call.request["command"] == "accounts.list")
@@ -281,6 +292,9 @@ class CommandLine {
   unsigned expires_days_ = 0;
   unsigned limit_ = 20;
   unsigned spread_s_ = 10;
+  CLI::App* top_ = nullptr;
+  unsigned interval_s_ = 1;
+  unsigned count_ = 0;
 };
 
 }  // namespace

@@ -336,6 +336,9 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(gateway.metric("messages_received_total"), 1)
         queues = json.loads(gateway.control("--json", "queues", "top").stdout)
         self.assertIn("bob", json.dumps(queues))
+        table = gateway.control("top", "--count", "2")
+        self.assertEqual(table.returncode, 0, table.stderr)
+        self.assertEqual(table.stdout.count("RECEIVED/S"), 2)
         for words in (["accounts", "list"], ["sessions", "list"], ["shards"], ["invites", "list"]):
             self.assertEqual(gateway.control(*words).returncode, 0, words)
         self.assertEqual(gateway.control("nonsense").returncode, 2)
