@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/compact_text.h"
+#include "base/compact_vector.h"
 #include "dataplane/refusals.h"
 #include "dataplane/settings.h"
 #include "protocol/stanza.h"
@@ -65,11 +67,6 @@ class Home {
   bool quiet() const { return unsafe_ == 0; }
 
  private:
-  struct Device {
-    std::uint16_t id = 0;
-    queues::PublicKeyBytes key{};
-    queues::MailboxName mailbox{};
-  };
   struct Seen {
     std::uint64_t sender = 0;
     std::uint64_t id = 0;
@@ -79,22 +76,22 @@ class Home {
   struct Account {
     std::uint64_t hash = 0;
     std::uint64_t account_id = 0;
-    std::string user;
-    std::vector<Device> devices;
-    std::vector<std::uint64_t> blocks;
-    std::vector<Seen> seen;
+    CompactText user;
+    CompactVector<std::uint64_t> blocks;
+    CompactVector<Seen> seen;
     std::unique_ptr<std::deque<queues::Command>> parked;
+    Instant retry_at{};
     std::uint32_t generation = 0;
+    std::uint32_t first_mailbox = 0;  // one a device, linked by Mailbox::sibling
     std::uint16_t sessions = 0;
-    std::uint16_t seen_oldest = 0;
     Load load = Load::record;
     queues::AccountStatus status = queues::AccountStatus::active;
     // Storage could not say what it holds. Devices may connect; messages to them are refused,
     // because nothing may be delivered before what is stored. Asked again from retry_at on.
     bool store_unknown = false;
-    Instant retry_at{};
     bool refreshed = false;  // the record was asked for again because a device was unknown
   };
+  static_assert(sizeof(Account) <= 80, "an idle account pays this");
   struct Timer {
     queues::MailboxName mailbox{};
   };
@@ -117,7 +114,8 @@ class Home {
   void fail_loading(std::uint32_t index, protocol::Condition condition,
                     protocol::StreamCondition stream_condition);
   void forget_account(std::uint32_t index);
-  void destroy_mailbox(queues::MailboxName name);
+  void drop_device(std::uint32_t mailbox);
+  void destroy_mailbox(std::uint32_t index);
   void evict_idle();
   bool is_idle(const Account& account);
   void attach(std::uint32_t index, queues::Command command, Now now);
@@ -126,7 +124,14 @@ class Home {
   void turn_away(const queues::Command& command, protocol::Condition condition,
                  protocol::StreamCondition stream_condition);
   void kick(queues::Mailbox& mailbox, protocol::StreamCondition condition);
-  Device* find_device(Account& account, std::uint16_t id);
+  queues::MailboxSet::Siblings devices_of(const Account& account) const {
+    return mailboxes_.siblings(account.first_mailbox);
+  }
+  // The mailbox of this device, 0 when there is none.
+  std::uint32_t find_device(const Account& account, std::uint16_t id) const;
+  std::uint32_t find_account(std::uint64_t hash) const {
+    return index_.find(hash, [&](std::uint32_t i) { return accounts_[i].hash == hash; });
+  }
 
   // home_messages.cc: the acknowledgement rule.
   void accept(std::uint32_t index, queues::Command command, Now now);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <ranges>
 #include <utility>
+#include <vector>
 
 #include "dataplane/home.h"
 
@@ -24,10 +26,10 @@ void Home::route(Command command, std::string_view user, Now now) {
       refusals_.blocks(command.session, command.account, command.confirmed)) {
     return refuse(command, Condition::follows_refused);
   }
-  std::uint32_t index = index_.find(command.account);
+  std::uint32_t index = find_account(command.account);
   if (index == 0) index = load_account(command.account, user);
   Account& account = accounts_[index];
-  if (account.user != user) {  // two names, one keyed 64-bit hash
+  if (account.user.view() != user) {  // two names, one keyed 64-bit hash
     return turn_away(command, Condition::internal_server_error,
                      StreamCondition::internal_server_error);
   }
@@ -77,7 +79,7 @@ std::uint32_t Home::load_account(std::uint64_t hash, std::string_view user) {
   const std::uint32_t index = accounts_.allocate();
   Account& account = accounts_[index];
   account.hash = hash;
-  account.user = user;
+  account.user = CompactText(user);
   account.generation = next_generation_;
   next_generation_ = next_generation_ == UINT32_MAX ? 1 : next_generation_ + 1;
   index_.insert(hash, index);
@@ -103,7 +105,7 @@ void Home::start_lookup(std::uint32_t index) {
   account.load = Load::record;
   Command lookup{
       .kind = CommandKind::account_lookup, .account = account.hash, .id = token_of(index)};
-  queues::Buffer user = options_.pool.copy(as_bytes(account.user));
+  queues::Buffer user = options_.pool.copy(as_bytes(account.user.view()));
   GODWIT_CHECK(user);  // the pool keeps a reserve for control traffic: see Shard
   lookup.buffer = user.release();
   port_.answer(options_.control, lookup);
@@ -144,28 +146,33 @@ void Home::apply_record(std::uint32_t index, const queues::AccountRecord& record
   Account& account = accounts_[index];
   account.account_id = record.account_id;
   account.status = record.status;
-  account.blocks = record.blocks;
-  std::vector<Device> devices;
+  account.blocks.assign(record.blocks);
+  std::vector<std::uint32_t> kept;  // in the record's order
   for (const auto& known : record.devices) {
-    Device device{.id = known.id, .key = known.key};
-    if (const Device* old = find_device(account, known.id)) {
-      device.mailbox = old->mailbox;
-    } else {
-      device.mailbox = mailboxes_.create(index, known.id, sequence_floor_ + 1);
-    }
-    devices.push_back(device);
+    std::uint32_t i = find_device(account, known.id);
+    if (i == 0) i = mailboxes_.create(index, known.id, sequence_floor_ + 1).index;
+    mailboxes_.at(i).key = known.key;
+    kept.push_back(i);
   }
-  account.devices.swap(devices);
-  for (const Device& old : devices) {
-    if (find_device(account, old.id) != nullptr) continue;
-    Mailbox& mailbox = *mailboxes_.find(old.mailbox);
-    if (mailbox.connected()) kick(mailbox, StreamCondition::not_authorized);
-    while (mailbox.head != 0) refuse_entry(mailbox, mailbox.head, Condition::item_not_found);
-    destroy_mailbox(old.mailbox);
-    post_store(account.hash, {.kind = queues::StoreRequestKind::purge,
-                              .device = old.id,
-                              .account_id = account.account_id});
+  for (const std::uint32_t i : devices_of(account)) {
+    if (std::ranges::find(kept, i) == kept.end()) drop_device(i);
   }
+  account.first_mailbox = 0;
+  for (const std::uint32_t i : kept | std::views::reverse) {
+    mailboxes_.at(i).sibling = std::exchange(account.first_mailbox, i);
+  }
+}
+
+// A device that its account has no longer.
+void Home::drop_device(std::uint32_t index) {
+  Mailbox& mailbox = mailboxes_.at(index);
+  const Account& account = account_of(mailbox);
+  if (mailbox.connected()) kick(mailbox, StreamCondition::not_authorized);
+  while (mailbox.head != 0) refuse_entry(mailbox, mailbox.head, Condition::item_not_found);
+  post_store(account.hash, {.kind = queues::StoreRequestKind::purge,
+                            .device = mailbox.device,
+                            .account_id = account.account_id});
+  destroy_mailbox(index);
 }
 
 void Home::on_summary(const queues::StoreReply& reply, Now now) {
@@ -182,9 +189,9 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
     accounts_[index].store_unknown = false;
     return become_ready(index, now);
   }
-  const Device* device = find_device(accounts_[index], reply.device);
-  if (device == nullptr) return;
-  Mailbox& mailbox = *mailboxes_.find(device->mailbox);
+  const std::uint32_t device = find_device(accounts_[index], reply.device);
+  if (device == 0) return;
+  Mailbox& mailbox = mailboxes_.at(device);
   if (mailbox.summarized)
     return;  // loaded again for a new device; this one's numbers are newer here
   mailbox.store_next = reply.sequence;
@@ -198,15 +205,15 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
 
 void Home::become_ready(std::uint32_t index, Now now) {
   accounts_[index].load = Load::ready;
-  for (const Device& device : accounts_[index].devices) {
-    mailboxes_.at(device.mailbox.index).summarized = !accounts_[index].store_unknown;
+  for (const std::uint32_t device : devices_of(accounts_[index])) {
+    mailboxes_.at(device).summarized = !accounts_[index].store_unknown;
   }
   const auto parked = std::move(accounts_[index].parked);
   if (!parked) return;
   parked_ -= parked->size();
   // Handling one may send the account back to loading (attach of an unknown device); the rest then
   // parks again.
-  const std::string user = accounts_[index].user;
+  const std::string user(accounts_[index].user.view());
   for (const Command& command : *parked) route(command, user, now);
 }
 
@@ -221,24 +228,25 @@ void Home::fail_loading(std::uint32_t index, Condition condition,
 
 void Home::forget_account(std::uint32_t index) {
   Account& account = accounts_[index];
-  for (const Device& device : account.devices) destroy_mailbox(device.mailbox);
-  index_.erase(account.hash);
+  for (const std::uint32_t device : devices_of(account)) destroy_mailbox(device);
+  index_.erase(account.hash, index);
   accounts_.release(index);
 }
 
 // A mailbox made later must not assign a sequence that one of this start has used: a device may
 // still name it.
-void Home::destroy_mailbox(MailboxName name) {
-  sequence_floor_ = std::max(sequence_floor_, mailboxes_.find(name)->next_sequence - 1);
-  mailboxes_.destroy(name);
+void Home::destroy_mailbox(std::uint32_t index) {
+  sequence_floor_ = std::max(sequence_floor_, mailboxes_.at(index).next_sequence - 1);
+  mailboxes_.destroy(mailboxes_.name_of(index));
 }
 
 bool Home::is_idle(const Account& account) {
   if (account.load != Load::ready || account.sessions > 0) return false;
-  return std::ranges::all_of(account.devices, [&](const Device& device) {
-    const Mailbox& mailbox = *mailboxes_.find(device.mailbox);
-    return mailbox.count == 0 && !mailbox.loading;
-  });
+  for (const std::uint32_t device : devices_of(account)) {
+    const Mailbox& mailbox = mailboxes_.at(device);
+    if (mailbox.count > 0 || mailbox.loading) return false;
+  }
+  return true;
 }
 
 // The clock's hand moves over a bounded number of accounts and forgets those that have nothing
@@ -254,33 +262,33 @@ void Home::evict_idle() {
 
 void Home::on_account_changed(Command command, Now) {
   const queues::Buffer buffer = command.take_buffer();
-  const std::uint32_t index = index_.find(command.account);
+  const std::uint32_t index = find_account(command.account);
   // While the record is on its way the answer to the lookup may be older than this: ask again.
   if (index == 0) return;
   Account& account = accounts_[index];
   const queues::AccountRecord record = queues::decode_account_record(buffer.bytes());
-  if (record.user != account.user) return;
+  if (record.user != account.user.view()) return;
   if (account.load == Load::record) return;  // control answers lookups after it has sent changes
   apply_record(index, record);
   if (account.status != queues::AccountStatus::suspended) return;
-  for (const Device& device : account.devices) {
-    Mailbox& mailbox = *mailboxes_.find(device.mailbox);
+  for (const std::uint32_t device : devices_of(account)) {
+    Mailbox& mailbox = mailboxes_.at(device);
     if (mailbox.connected()) kick(mailbox, StreamCondition::account_suspended);
   }
 }
 
 void Home::on_account_removed(Command command, Now) {
   const queues::Buffer buffer = command.take_buffer();
-  const std::uint32_t index = index_.find(command.account);
+  const std::uint32_t index = find_account(command.account);
   if (index == 0) {  // not in memory: what is stored for it goes all the same
     post_store(command.account,
                {.kind = queues::StoreRequestKind::purge, .account_id = command.id});
     return;
   }
-  if (accounts_[index].user != as_text(buffer.bytes())) return;
+  if (accounts_[index].user.view() != as_text(buffer.bytes())) return;
   Account& account = accounts_[index];
-  for (const Device& device : account.devices) {
-    Mailbox& mailbox = *mailboxes_.find(device.mailbox);
+  for (const std::uint32_t device : devices_of(account)) {
+    Mailbox& mailbox = mailboxes_.at(device);
     if (mailbox.connected()) kick(mailbox, StreamCondition::account_removed);
     while (mailbox.head != 0) refuse_entry(mailbox, mailbox.head, Condition::item_not_found);
   }
@@ -291,17 +299,19 @@ void Home::on_account_removed(Command command, Now) {
   fail_loading(index, Condition::item_not_found, StreamCondition::account_removed);
 }
 
-Home::Device* Home::find_device(Account& account, std::uint16_t id) {
-  const auto found = std::ranges::find(account.devices, id, &Device::id);
-  return found == account.devices.end() ? nullptr : &*found;
+std::uint32_t Home::find_device(const Account& account, std::uint16_t id) const {
+  for (const std::uint32_t device : devices_of(account)) {
+    if (mailboxes_.at(device).device == id) return device;
+  }
+  return 0;
 }
 
 void Home::attach(std::uint32_t index, Command command, Now now) {
   Account& account = accounts_[index];
   const Bytes bytes{command.buffer->data(), command.buffer->size};
   const queues::AttachRequest request = queues::decode_attach_request(bytes);
-  const Device* device = find_device(account, request.device);
-  if (device == nullptr && !account.refreshed) {
+  const std::uint32_t device = find_device(account, request.device);
+  if (device == 0 && !account.refreshed) {
     // Registered since the record was read? Control knows; ask once before refusing.
     account.refreshed = true;
     park(index, command);
@@ -311,11 +321,11 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   if (account.status == queues::AccountStatus::suspended) {
     return refuse_attach(command, StreamCondition::account_suspended);
   }
-  if (device == nullptr || device->key != request.key) {
+  if (device == 0 || mailboxes_.at(device).key != request.key) {
     return refuse_attach(command, StreamCondition::not_authorized);
   }
-  const MailboxName name = device->mailbox;
-  Mailbox& mailbox = *mailboxes_.find(name);
+  const MailboxName name = mailboxes_.name_of(device);
+  Mailbox& mailbox = mailboxes_.at(device);
   if (mailbox.connected()) {
     kick(mailbox, StreamCondition::conflict);
     counters_.add(ShardMetric::sessions_replaced);

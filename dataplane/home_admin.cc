@@ -50,7 +50,7 @@ void Home::list_queues(std::uint64_t query) {
   depths.resize(rows);
   for (const Depth& depth : depths) {
     const Mailbox& mailbox = mailboxes_.at(depth.index);
-    const queues::QueueRow row{.user = account_of(mailbox).user,
+    const queues::QueueRow row{.user = std::string(account_of(mailbox).user.view()),
                                .device = mailbox.device,
                                .connected = mailbox.connected(),
                                .in_memory = mailbox.count,
@@ -68,10 +68,10 @@ void Home::list_queues(std::uint64_t query) {
 void Home::purge(std::uint32_t index, Command command) {
   const queues::Buffer argument = command.take_buffer();
   Account& account = accounts_[index];
-  const Device* device =
+  const std::uint32_t device =
       find_device(account, protocol::parse_jid(as_text(argument.bytes()))->device);
-  if (device == nullptr) return end_query(command.id, 0);
-  Mailbox& mailbox = *mailboxes_.find(device->mailbox);
+  if (device == 0) return end_query(command.id, 0);
+  Mailbox& mailbox = mailboxes_.at(device);
   const std::uint32_t messages = mailbox.unstored + mailbox.store_count;
   while (mailbox.head != 0) {
     refuse_entry(mailbox, mailbox.head, protocol::Condition::recipient_unavailable);

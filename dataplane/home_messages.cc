@@ -28,8 +28,8 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
   if (account.status == queues::AccountStatus::suspended) {
     return refuse(command, Condition::service_unavailable);
   }
-  if (account.devices.empty() ||
-      (envelope.to_device != 0 && find_device(account, envelope.to_device) == nullptr)) {
+  if (account.first_mailbox == 0 ||
+      (envelope.to_device != 0 && find_device(account, envelope.to_device) == 0)) {
     return refuse(command, Condition::item_not_found);
   }
   if (account.store_unknown) return refuse(command, Condition::resource_constraint);
@@ -53,9 +53,9 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
                                                          .accepted_s = accepted_s});
   ++unsafe_;
   // Entries first, all of them, so that an answer to one finds the others counted.
-  for (const Device& device : account.devices) {
-    if (to_device != 0 && device.id != to_device) continue;
-    Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+  for (const std::uint32_t device : devices_of(account)) {
+    Mailbox& mailbox = mailboxes_.at(device);
+    if (to_device != 0 && mailbox.device != to_device) continue;
     const std::uint32_t entry = mailboxes_.append(mailbox, record);
     mailboxes_.entry(entry).appended_ms =
         static_cast<std::uint32_t>(now.instant.time_since_epoch() / std::chrono::milliseconds(1));
@@ -64,14 +64,15 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
     settle(command.session, command.number);
     mailboxes_.record(record).origin = {};
   }
-  for (const Device& device : account.devices) {
-    if (to_device != 0 && device.id != to_device) continue;
-    Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+  for (const std::uint32_t device : devices_of(account)) {
+    Mailbox& mailbox = mailboxes_.at(device);
+    if (to_device != 0 && mailbox.device != to_device) continue;
+    const MailboxName name = mailboxes_.name_of(device);
     if (mailbox.connected()) {
-      schedule(device.mailbox, mailbox, now.instant + settings_.persist_after);
-      pump(device.mailbox, mailbox, now);
+      schedule(name, mailbox, now.instant + settings_.persist_after);
+      pump(name, mailbox, now);
     } else {
-      persist(device.mailbox, mailbox, now, true);
+      persist(name, mailbox, now, true);
     }
   }
 }
@@ -79,11 +80,11 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
 bool Home::check_limits(const Account& account, std::uint16_t to_device, std::size_t bytes) {
   if (mailboxes_.entries_used() >= settings_.entries_in_memory_max) return false;
   std::uint64_t account_messages = 0;
-  for (const Device& device : account.devices) {
-    const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+  for (const std::uint32_t device : devices_of(account)) {
+    const Mailbox& mailbox = mailboxes_.at(device);
     const std::uint64_t messages = std::uint64_t{mailbox.store_count} + mailbox.unstored;
     account_messages += messages;
-    if (to_device != 0 && device.id != to_device) continue;
+    if (to_device != 0 && mailbox.device != to_device) continue;
     if (messages >= settings_.mailbox_messages_max ||
         mailbox.store_bytes + mailbox.memory_bytes + bytes > settings_.mailbox_bytes_max) {
       return false;
@@ -99,8 +100,8 @@ bool Home::answer_duplicate(Account& account, const Command& command) {
   counters_.add(ShardMetric::messages_duplicate);
   Command dropped = command;
   dropped.take_buffer();
-  for (const Device& device : account.devices) {
-    const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+  for (const std::uint32_t device : devices_of(account)) {
+    const Mailbox& mailbox = mailboxes_.at(device);
     for (std::uint32_t i = mailbox.head; i != 0; i = mailboxes_.entry(i).next) {
       MessageRecord& record = mailboxes_.record(mailboxes_.entry(i).record);
       if (record.id != command.id || record.sender != command.sender ||
@@ -249,10 +250,10 @@ void Home::relay(std::uint32_t index, Command command) {
   const bool blocked = std::ranges::find(account.blocks, command.sender) != account.blocks.end();
   bool delivered = false;
   if (!blocked && !(is_iq && envelope.to_device == 0)) {
-    for (const Device& device : account.devices) {
-      const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+    for (const std::uint32_t device : devices_of(account)) {
+      const Mailbox& mailbox = mailboxes_.at(device);
       if (!mailbox.connected()) continue;
-      if (envelope.to_device != 0 && device.id != envelope.to_device) continue;
+      if (envelope.to_device != 0 && mailbox.device != envelope.to_device) continue;
       if (port_.pressed(mailbox.session.shard)) continue;
       queues::Buffer shared = queues::Buffer::share(command.buffer);
       delivered = to_front({.kind = CommandKind::relayed,
@@ -274,10 +275,10 @@ void Home::drop_ephemeral(std::uint32_t index, Command command, Now) {
   const queues::Envelope envelope =
       queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
   bool delivered = false;
-  for (const Device& device : accounts_[index].devices) {
-    const Mailbox& mailbox = mailboxes_.at(device.mailbox.index);
+  for (const std::uint32_t device : devices_of(accounts_[index])) {
+    const Mailbox& mailbox = mailboxes_.at(device);
     if (!mailbox.connected() || port_.pressed(mailbox.session.shard)) continue;
-    if (envelope.to_device != 0 && device.id != envelope.to_device) continue;
+    if (envelope.to_device != 0 && mailbox.device != envelope.to_device) continue;
     queues::Buffer shared = queues::Buffer::share(command.buffer);
     delivered = to_front({.kind = CommandKind::deliver,
                           .detail = 1,

@@ -98,7 +98,6 @@ void MailboxSet::reset_flight(Mailbox& mailbox) {
   mailbox.cursor = mailbox.head;
   mailbox.in_flight = 0;
   mailbox.in_flight_bytes = 0;
-  mailbox.delivered = 0;
 }
 
 void MailboxSet::set_stored(Mailbox& mailbox, std::uint32_t index) {
@@ -116,7 +115,6 @@ void MailboxSet::set_in_flight(Mailbox& mailbox, std::uint32_t index) {
   entry.in_flight = true;
   ++mailbox.in_flight;
   mailbox.in_flight_bytes += footprint(entry.record);
-  mailbox.delivered = entry.sequence;
   mailbox.cursor = entry.next;
 }
 

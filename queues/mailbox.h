@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 
 #include "base/clock.h"
 #include "base/connection_name.h"
 #include "queues/buffer.h"
 #include "queues/command.h"
+#include "queues/records.h"
 #include "queues/slab.h"
 
 // The mailboxes of one home: for each device, in order, what it has not acknowledged, as far as
@@ -59,7 +61,6 @@ struct Mailbox {
   ConnectionName session{};
   std::uint64_t next_sequence = 0;  // to assign
   std::uint64_t acknowledged = 0;   // everything up to here is gone
-  std::uint64_t delivered = 0;      // highest handed to the present session
   std::uint64_t store_next = 0;
   std::uint64_t store_dropped =
       0;  // lowest one dropped from memory while a load was running, 0: none
@@ -68,6 +69,7 @@ struct Mailbox {
       0;  // backlog_end is due once `delivered` or the mailbox is past it; 0: sent
   std::uint32_t generation = 0;
   std::uint32_t account = 0;  // index in the home's accounts
+  std::uint32_t sibling = 0;  // the next device of this account, 0: none
   std::uint32_t head = 0;
   std::uint32_t tail = 0;
   std::uint32_t cursor = 0;
@@ -83,22 +85,26 @@ struct Mailbox {
   bool load_discarded = false;   // part of the running load was dropped: keep store_next
   bool summarized = false;       // storage has said what it holds
   bool timer_scheduled = false;  // in the home's wheel, for persist_after or a retry
+  PublicKeyBytes key{};          // the device's; last, because only a login reads it
 
   bool connected() const { return session.valid(); }
 };
-static_assert(sizeof(Mailbox) <= 128, "an idle device pays this");
+static_assert(sizeof(Mailbox) <= 144, "an idle device pays this");
 
 class MailboxSet {
  public:
+  class Siblings;
+
   MailboxName create(std::uint32_t account, std::uint16_t device, std::uint64_t next_sequence);
   // Drops every entry. Records whose last entry goes are dropped with their buffer.
   void destroy(MailboxName name);
   // nullptr when the name is stale.
   Mailbox* find(MailboxName name);
   Mailbox& at(std::uint32_t index) { return mailboxes_[index]; }
-  MailboxName name_of(const Mailbox& mailbox, std::uint32_t index) const {
-    return {index, mailbox.generation};
-  }
+  const Mailbox& at(std::uint32_t index) const { return mailboxes_[index]; }
+  MailboxName name_of(std::uint32_t index) const { return {index, mailboxes_[index].generation}; }
+  // The indices from `first` on along `sibling`; the one at hand may be destroyed.
+  Siblings siblings(std::uint32_t first) const;
   std::uint32_t end() const { return mailboxes_.end(); }
 
   std::uint32_t create_record(MessageRecord record);
@@ -133,5 +139,41 @@ class MailboxSet {
   Slab<MessageRecord, 512> records_;
   std::uint32_t next_generation_ = 1;
 };
+
+class MailboxSet::Siblings {
+ public:
+  class Iterator {
+   public:
+    Iterator(const MailboxSet& set, std::uint32_t index) : set_(set), index_(index) {
+      look_ahead();
+    }
+    std::uint32_t operator*() const { return index_; }
+    Iterator& operator++() {
+      index_ = next_;
+      look_ahead();
+      return *this;
+    }
+    bool operator==(std::default_sentinel_t) const { return index_ == 0; }
+
+   private:
+    void look_ahead() { next_ = index_ == 0 ? 0 : set_.mailboxes_[index_].sibling; }
+
+    const MailboxSet& set_;
+    std::uint32_t index_;
+    std::uint32_t next_ = 0;
+  };
+
+  Siblings(const MailboxSet& set, std::uint32_t first) : set_(set), first_(first) {}
+  Iterator begin() const { return {set_, first_}; }
+  std::default_sentinel_t end() const { return {}; }
+
+ private:
+  const MailboxSet& set_;
+  std::uint32_t first_;
+};
+
+inline MailboxSet::Siblings MailboxSet::siblings(std::uint32_t first) const {
+  return {*this, first};
+}
 
 }  // namespace godwit::queues

@@ -125,24 +125,60 @@ TEST(BufferPool, BlocksComeHomeFromAnotherThread) {
   EXPECT_EQ(pool.in_use(), 0u);
 }
 
-TEST(HashIndex, AgreesWithAMap) {
+// Hashes by index, as an owner keeps them; index 0 is none.
+class HashIndexTest : public testing::Test {
+ protected:
+  std::uint32_t find(std::uint64_t hash) const {
+    return index_.find(hash, [&](std::uint32_t found) { return hashes_.at(found) == hash; });
+  }
+  void insert(std::uint64_t hash) {
+    index_.insert(hash, static_cast<std::uint32_t>(hashes_.size()));
+    hashes_.push_back(hash);
+  }
+
+  HashIndex index_;
+  std::vector<std::uint64_t> hashes_{0};
+};
+
+TEST_F(HashIndexTest, AgreesWithAMap) {
   SeededRandom random(3);
-  HashIndex index;
   std::map<std::uint64_t, std::uint32_t> model;
+  // Upper halves that are neighbours, and each of them twice.
+  const auto hash_of = [](std::uint64_t i) { return (i / 2 * 3) << 32 | (i & 1); };
   for (int i = 1; i < 20'000; ++i) {
-    const std::uint64_t hash = random.below(3000) * 0x10001;  // many neighbours
-    if (model.erase(hash) > 0) {
-      index.erase(hash);
+    const std::uint64_t hash = hash_of(random.below(3000));
+    if (const auto found = model.find(hash); found != model.end()) {
+      index_.erase(hash, found->second);
+      model.erase(found);
     } else {
-      model[hash] = static_cast<std::uint32_t>(i);
-      index.insert(hash, static_cast<std::uint32_t>(i));
+      model[hash] = static_cast<std::uint32_t>(hashes_.size());
+      insert(hash);
     }
   }
-  EXPECT_EQ(index.size(), model.size());
+  EXPECT_EQ(index_.size(), model.size());
   for (std::uint64_t i = 0; i < 3000; ++i) {
-    const auto found = model.find(i * 0x10001);
-    EXPECT_EQ(index.find(i * 0x10001), found == model.end() ? 0 : found->second);
+    const auto found = model.find(hash_of(i));
+    EXPECT_EQ(find(hash_of(i)), found == model.end() ? 0 : found->second);
   }
+}
+
+TEST_F(HashIndexTest, TheOwnerTellsApartWhatAgreesInTheUpperHalf) {
+  const std::uint64_t upper = std::uint64_t{0xdeadbeef} << 32;
+  for (std::uint64_t lower = 0; lower < 100; ++lower) insert(upper | lower);
+  for (std::uint64_t lower = 0; lower < 100; ++lower) EXPECT_EQ(find(upper | lower), lower + 1);
+  EXPECT_EQ(find(upper | 100), 0u);
+  index_.erase(upper | 50, 51);
+  EXPECT_EQ(find(upper | 50), 0u);
+  EXPECT_EQ(find(upper | 99), 100u);
+  EXPECT_EQ(index_.size(), 99u);
+}
+
+TEST_F(HashIndexTest, ErasingWhatIsNotThereChangesNothing) {
+  insert(std::uint64_t{1} << 32);
+  index_.erase(std::uint64_t{1} << 32, 2);
+  index_.erase(std::uint64_t{2} << 32, 2);
+  EXPECT_EQ(index_.size(), 1u);
+  EXPECT_EQ(find(std::uint64_t{1} << 32), 1u);
 }
 
 TEST(TickWheel, NeverEarlyAndAtMostATickLate) {
