@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/aead.h"
 
-#include <limits>
-
 #include "base/result.h"
 #include "crypto/cipher.h"
 
 namespace godwit::crypto {
 namespace {
-
-// Noise, section 5.1: this value of n is never used for a message.
-constexpr std::uint64_t counter_reserved = std::numeric_limits<std::uint64_t>::max();
 
 // Whether a frame of this size is worth an expanded key: libcrypto takes the long ones and expands
 // on its own.
@@ -22,7 +17,7 @@ bool is_cacheable(const TransportKey& key, Bytes in) {
 }  // namespace
 
 bool seal(TransportKey& key, Bytes associated, Bytes plain, MutableBytes out) {
-  if (key.counter == counter_reserved) return false;
+  if (key.counter == TransportKey::counter_end) return false;
   const AeadNonce nonce = noise_nonce(key.kind, key.counter);
   cipher_seal(key.kind, {key.key, nonce, associated, plain, out});
   ++key.counter;
@@ -30,7 +25,7 @@ bool seal(TransportKey& key, Bytes associated, Bytes plain, MutableBytes out) {
 }
 
 bool open(TransportKey& key, Bytes associated, Bytes sealed, MutableBytes out) {
-  if (key.counter == counter_reserved) return false;
+  if (key.counter == TransportKey::counter_end) return false;
   const AeadNonce nonce = noise_nonce(key.kind, key.counter);
   if (!cipher_open(key.kind, {key.key, nonce, associated, sealed, out})) return false;
   ++key.counter;
@@ -40,7 +35,7 @@ bool open(TransportKey& key, Bytes associated, Bytes sealed, MutableBytes out) {
 bool seal(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes associated,
           Bytes plain, MutableBytes out) {
   if (!is_cacheable(key, plain)) return seal(key, associated, plain, out);
-  if (key.counter == counter_reserved) return false;
+  if (key.counter == TransportKey::counter_end) return false;
   GODWIT_CHECK(out.size() >= plain.size() + aead_tag_size);
   const AeadNonce nonce = noise_nonce(key.kind, key.counter);
   const auto& state = cache.expand(connection, AeadCache::Direction::send, key.key);
@@ -54,7 +49,7 @@ bool seal(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes a
 bool open(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes associated,
           Bytes sealed, MutableBytes out) {
   if (!is_cacheable(key, sealed)) return open(key, associated, sealed, out);
-  if (key.counter == counter_reserved || sealed.size() < aead_tag_size) return false;
+  if (key.counter == TransportKey::counter_end || sealed.size() < aead_tag_size) return false;
   GODWIT_CHECK(out.size() >= sealed.size() - aead_tag_size);
   const AeadNonce nonce = noise_nonce(key.kind, key.counter);
   const auto& state = cache.expand(connection, AeadCache::Direction::receive, key.key);

@@ -25,13 +25,19 @@ inline constexpr std::size_t aead_tag_size = 16;
 // instructions).
 bool cpu_has_aes_gcm();
 
-// One direction of a session: 48 bytes. The counter is Noise's n; after 2^64 - 2 it refuses.
+// One direction of a session: 40 bytes. The counter is Noise's n, of which a byte goes to the kind:
+// it refuses after 2^56 - 2 messages instead of 2^64 - 2, and a million of them a second do not get
+// there in two thousand years.
 struct TransportKey {
+  static constexpr int counter_bits = 56;
+  // Never used for a message, as Noise's own last value (section 5.1).
+  static constexpr std::uint64_t counter_end = (std::uint64_t{1} << counter_bits) - 1;
+
   Secret<32> key;
-  std::uint64_t counter = 0;
-  AeadKind kind = AeadKind::aes_256_gcm;
+  std::uint64_t counter : counter_bits = 0;
+  AeadKind kind : 64 - counter_bits = AeadKind::aes_256_gcm;
 };
-static_assert(sizeof(TransportKey) == 48, "two of these are kept for each idle session");
+static_assert(sizeof(TransportKey) == 40, "two of these are kept for each idle session");
 
 // Encrypts `plain` into `out` (plain.size() + 16 bytes), which may be the same memory or not
 // overlap at all, with the key's counter, and counts up. False, and nothing done, when the counter
