@@ -259,11 +259,11 @@ bool Front<Io>::on_login(Session& session, Bytes content) {
     fail(session, protocol::StreamCondition::host_unknown);
     return false;
   }
-  session.user = login->jid.user;
+  session.user = CompactText(login->jid.user);
   session.device = login->jid.device;
-  session.account = hash_user(session.user);
+  session.account = hash_user(login->jid.user);
   session.client_name = client_names_.intern(login->client);
-  const queues::AttachRequest request{.user = session.user,
+  const queues::AttachRequest request{.user = login->jid.user,
                                       .client = login->client,
                                       .device = session.device,
                                       .window = login->window,

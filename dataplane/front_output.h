@@ -60,9 +60,11 @@ std::size_t Front<Io>::expire() {
     mark_dirty(*session);
     ++fired;
   }
-  for (; !starting_.empty() && starting_.front().at <= now_.instant; starting_.pop_front()) {
+  // Those that have come through leave the queue as soon as they are its first.
+  for (; !starting_.empty(); starting_.pop_front()) {
     Session* session = find(starting_.front().name);
     if (session == nullptr || session->state == SessionState::ready) continue;
+    if (starting_.front().at > now_.instant) break;
     counters_.add(queues::ShardMetric::handshakes_timed_out);
     ++fired;
     if (session->state >= SessionState::connected && session->state != SessionState::closing) {
@@ -297,7 +299,7 @@ void Front<Io>::list_sessions(std::uint64_t query) {
   const auto now_s = std::chrono::floor<std::chrono::seconds>(now_.wall).time_since_epoch().count();
   for_each_session([&](Session& session) {
     const queues::SessionRow row{
-        .user = session.user,
+        .user = std::string(session.user.view()),
         .device = session.device,
         .client = client_names_.name(session.client_name),
         .address = io_.peer_address(session.name),
@@ -316,7 +318,8 @@ template <io::StreamBackend Io>
 std::uint32_t Front<Io>::kick(const protocol::Jid& jid) {
   std::uint32_t closed = 0;
   for_each_session([&](Session& session) {
-    if (session.user != jid.user || (jid.device != 0 && session.device != jid.device)) return;
+    if (session.user.view() != jid.user || (jid.device != 0 && session.device != jid.device))
+      return;
     fail(session, protocol::StreamCondition::policy_violation, 0, "disconnected by an operator");
     ++closed;
   });

@@ -77,7 +77,7 @@ bool Front<Io>::on_message(Session& session, Bytes content) {
     return true;
   }
   protocol::Message forwarded = *message;
-  forwarded.peer = {session.user, settings_.domain, session.device};
+  forwarded.peer = {session.user.view(), settings_.domain, session.device};
   const std::size_t body_size_max = message->payload.size() + protocol::message_head_size_max;
   const std::size_t size_max = queues::envelope_size(message->peer.user.size(), body_size_max);
   queues::Buffer buffer = options_.pool.allocate(size_max);
@@ -137,7 +137,7 @@ bool Front<Io>::on_presence(Session& session, Bytes content) {
     return true;
   }
   protocol::Presence forwarded = *presence;
-  forwarded.peer = {session.user, settings_.domain, session.device};
+  forwarded.peer = {session.user.view(), settings_.domain, session.device};
   queues::Buffer buffer =
       write_relayed(options_.pool, presence->peer, 0, forwarded, settings_.domain);
   if (!buffer) {
@@ -181,7 +181,7 @@ bool Front<Io>::on_iq(Session& session, Bytes content) {
                           .sender = session.account,
                           .sender_device = session.device};
   if (iq->peer.empty()) {
-    buffer = encode(options_.pool, queues::ServerIq{.user = session.user,
+    buffer = encode(options_.pool, queues::ServerIq{.user = session.user.view(),
                                                     .type = static_cast<std::uint8_t>(iq->type),
                                                     .id = iq->id,
                                                     .node = iq->node});
@@ -189,7 +189,7 @@ bool Front<Io>::on_iq(Session& session, Bytes content) {
     command.account = session.account;
   } else {
     protocol::Iq forwarded = *iq;
-    forwarded.peer = {session.user, settings_.domain, session.device};
+    forwarded.peer = {session.user.view(), settings_.domain, session.device};
     buffer = write_relayed(options_.pool, iq->peer, static_cast<std::uint8_t>(iq->type), forwarded,
                            settings_.domain);
     command.kind = queues::CommandKind::relay;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/compact_text.h"
 #include "base/connection_name.h"
 #include "base/token_bucket.h"
 #include "crypto/aead.h"
@@ -44,7 +45,7 @@ struct Session {
   std::uint64_t mailbox = 0;  // packed queues::MailboxName
   std::uint64_t sequence_base = 0;
   std::uint64_t last_sent = 0;  // relative sequence of the last delivery sent
-  std::string user;             // in place up to 15 bytes: a phone number costs no allocation
+  CompactText user;             // a phone number costs no allocation
   SettledWindow settled;
   TokenBucket rate;
   queues::Buffer partial;  // the start of a frame whose rest has not come
@@ -63,6 +64,6 @@ struct Session {
   bool paced = false;        // sent too fast: not read, in the front's wheel
   bool close_after = false;  // close once the pending output has left
 };
-static_assert(sizeof(Session) <= 320, "an idle connection pays this");
+static_assert(sizeof(Session) <= 224, "an idle connection pays this");
 
 }  // namespace godwit::dataplane
