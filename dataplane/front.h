@@ -134,6 +134,7 @@ class Front {
   bool send_frame(Session& session);
   bool write_node(ByteWriter& out, Session& session, OutputNode& node);
   void drop_pending(Session& session);
+  void drop_deliveries(Session& session);
   void fail(Session& session, protocol::StreamCondition condition, std::uint32_t retry_after_ms = 0,
             std::string_view text = {});
   void fail_registration(Session& session, protocol::Condition condition, std::string_view why);

@@ -208,6 +208,23 @@ void Front<Io>::drop_pending(Session& session) {
   session.pending_tail = 0;
 }
 
+// All but refusals: whoever is not told of those runs into them again.
+template <io::StreamBackend Io>
+void Front<Io>::drop_deliveries(Session& session) {
+  std::uint32_t next = std::exchange(session.pending_head, 0);
+  session.pending_tail = 0;
+  while (next != 0) {
+    const std::uint32_t index = std::exchange(next, nodes_[next].next);
+    if (nodes_[index].type != OutputKind::refusal) {
+      nodes_.release(index);
+      continue;
+    }
+    nodes_[index].next = 0;
+    (session.pending_tail != 0 ? nodes_[session.pending_tail].next : session.pending_head) = index;
+    session.pending_tail = index;
+  }
+}
+
 // Ends a session with a stream error. What was gathered for it and not sent is dropped: its home
 // has it still.
 template <io::StreamBackend Io>
@@ -215,7 +232,9 @@ void Front<Io>::fail(Session& session, protocol::StreamCondition condition,
                      std::uint32_t retry_after_ms, std::string_view text) {
   if (session.state == SessionState::closing || session.state == SessionState::closed) return;
   if (session.state < SessionState::connected) return close(session, io::CloseMode::abort);
-  drop_pending(session);
+  drop_deliveries(session);
+  // Nothing is acknowledged any more: no acknowledgement may come behind the error.
+  session.acknowledged = session.settled.upto();
   append_encoded(session,
                  protocol::StreamError{
                      .condition = condition, .retry_after_ms = retry_after_ms, .text = text});

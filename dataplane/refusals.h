@@ -17,7 +17,8 @@ namespace godwit::dataplane {
 // accepted until the sender knows: if it were, and the sender reconnected before it heard of the
 // refusal, it would send the refused one again behind a message that has been delivered, and the
 // receiver would drop it as seen (docs/decisions/0002). Bounded: when full, the oldest is given up
-// and its session must be closed, which puts the sender back in order. Not thread safe.
+// and its session must be closed, which puts the sender back in order; what is still under way of
+// that session is refused whole. Not thread safe.
 class Refusals {
  public:
   explicit Refusals(std::size_t limit) : limit_(limit) {}
@@ -27,6 +28,7 @@ class Refusals {
   // True when a message of `session` to `account` must be refused because an earlier refusal, above
   // `confirmed`, is unconfirmed. Forgets the refusal when it is confirmed.
   bool blocks(ConnectionName session, std::uint64_t account, std::uint32_t confirmed) {
+    if (has_ended(session)) return true;
     if (open_.empty()) return false;
     const auto found = open_.find({session, account});
     if (found == open_.end()) return false;
@@ -38,6 +40,7 @@ class Refusals {
   // Remembers a refusal; returns a session to close when there was no room.
   std::optional<ConnectionName> add(ConnectionName session, std::uint64_t account,
                                     std::uint32_t number) {
+    if (has_ended(session)) return std::nullopt;
     const Key key{session, account};
     const auto [found, fresh] = open_.try_emplace(key, number);
     if (!fresh) {
@@ -49,7 +52,9 @@ class Refusals {
     while (order_.size() > limit_) {
       const Key oldest = order_.front();
       order_.pop_front();
-      if (open_.erase(oldest) > 0) closed = oldest.session;
+      if (open_.erase(oldest) == 0) continue;
+      closed = oldest.session;
+      ended_.insert_or_assign(place_of(oldest.session), oldest.session.generation);
     }
     return closed;
   }
@@ -68,8 +73,23 @@ class Refusals {
     }
   };
 
+  static std::uint64_t place_of(ConnectionName session) {
+    return std::uint64_t{session.shard} << 32 | session.slot;
+  }
+  bool has_ended(ConnectionName session) {
+    if (ended_.empty()) return false;
+    const auto found = ended_.find(place_of(session));
+    if (found == ended_.end()) return false;
+    if (found->second == session.generation) return true;
+    ended_.erase(found);  // what came of it came before its successor
+    return false;
+  }
+
   const std::size_t limit_;
   std::unordered_map<Key, std::uint32_t, Hash> open_;
+  // Sessions that were to be closed: generations by place, so never more than there are
+  // connections.
+  std::unordered_map<std::uint64_t, std::uint16_t> ended_;
   std::deque<Key> order_;  // oldest first; may name confirmed ones, which count against the limit
 };
 

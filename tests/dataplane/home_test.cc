@@ -435,7 +435,13 @@ TEST(Refusals, BoundedByClosingTheOldest) {
   EXPECT_FALSE(refusals.add(alice_session, 2, 6));
   EXPECT_TRUE(refusals.blocks(alice_session, 1, 4));
   EXPECT_EQ(refusals.add(bob_session, 1, 1), alice_session);
-  EXPECT_FALSE(refusals.blocks(alice_session, 1, 4)) << "given up: its session is closed";
+  // Given up, and its session is closed: what is still under way of it must not get through.
+  EXPECT_TRUE(refusals.blocks(alice_session, 1, 4));
+  EXPECT_TRUE(refusals.blocks(alice_session, 3, 9));
+  EXPECT_FALSE(refusals.add(alice_session, 3, 9)) << "takes no place of others";
+  ConnectionName successor = alice_session;
+  ++successor.generation;
+  EXPECT_FALSE(refusals.blocks(successor, 1, 0));
   EXPECT_TRUE(refusals.blocks(bob_session, 1, 0));
   EXPECT_FALSE(refusals.blocks(bob_session, 1, 1));
   EXPECT_FALSE(refusals.blocks(bob_session, 1, 0)) << "confirmed and gone";

@@ -384,6 +384,21 @@ TEST_F(ShardTest, AnotherDomainIsRefusedBeforeItsAcknowledgement) {
   EXPECT_EQ(alice.acknowledged(), 1u);
 }
 
+TEST_F(ShardTest, TheEndOfASessionDoesNotTurnARefusalIntoAnAcceptance) {
+  both_log_in();
+  // A refused message, and what ends the session, in one frame.
+  std::array<std::uint8_t, 200> bytes;
+  ByteWriter out(bytes);
+  ASSERT_TRUE(protocol::write(out, protocol::Message{.id = 1, .peer = {"bob", "example.com", 1}},
+                              {"example.org"}));
+  ASSERT_TRUE(protocol::write_empty(out, StanzaType::backlog_end));
+  alice.say_plain(out.written());
+  pass(milliseconds(10));
+  EXPECT_EQ(alice.stream_error(), StreamCondition::bad_format);
+  EXPECT_EQ(alice.count(StanzaType::error), 1u);
+  EXPECT_EQ(alice.said.back().type, StanzaType::stream_error) << "nothing comes behind it";
+}
+
 TEST_F(ShardTest, AReaderThatNeverReadsHoldsLittleAndLosesNothing) {
   both_log_in();
   world.network.hold(world.client.link(bob.name()));

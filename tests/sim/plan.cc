@@ -73,4 +73,33 @@ Plan Plan::draw(SeededRandom& random) {
   return plan;
 }
 
+std::string Plan::describe() const {
+  std::string text;
+  const auto say = [&](const char* name, auto value) {
+    text += std::string(text.empty() ? "" : ", ") + name + " " + std::to_string(value);
+  };
+  say("steps", steps);
+  say("payload", payload_max);
+  say("pool", settings.buffer_pool_bytes);
+  say("mailbox", settings.mailbox_messages_max);
+  say("mailbox bytes", settings.mailbox_bytes_max);
+  say("entries", settings.entries_in_memory_max);
+  say("in flight bytes", settings.in_flight_bytes_max);
+  say("parked", settings.parked_per_account_max);
+  say("idle accounts", settings.idle_accounts_max);
+  say("refusals", settings.refusals_max);
+  say("senders", settings.senders_per_account_max);
+  say("persist after ms", settings.persist_after / std::chrono::milliseconds(1));
+  say("rate", settings.stanza_rate.rate_per_second);
+  say("burst", settings.stanza_rate.burst);
+  say("mesh ring", gateway.mesh_ring);
+  say("store ring", gateway.store_ring);
+  say("store wait", gateway.store_requests_waiting_max);
+  say("storage pool", gateway.storage_pool_bytes);
+  say("gateway sends", gateway.send_queue_max);
+  say("gateway reads", gateway.receive_buffer_size);
+  say("device sends", device_send_queue_max);
+  return text;
+}
+
 }  // namespace godwit::sim

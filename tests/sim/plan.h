@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "base/random.h"
 #include "tests/sim/sim_gateway.h"
@@ -43,6 +44,8 @@ struct Plan {
   std::size_t device_send_queue_max = std::size_t{1} << 20;
 
   static Plan draw(SeededRandom& random);
+  // The limits, for people.
+  std::string describe() const;
 };
 
 }  // namespace godwit::sim

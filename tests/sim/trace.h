@@ -30,7 +30,7 @@ class Trace {
   void note(const std::string& event) {
     bytes(as_bytes(event));
     ++events_;
-    if (verbose_) std::printf("%10.4f  %s\n", seconds, event.c_str());
+    if (verbose_ && failure_.empty()) std::printf("%10.4f  %s\n", seconds, event.c_str());
   }
   void fail(const std::string& what) {
     note("FAILED: " + what);

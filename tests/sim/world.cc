@@ -52,6 +52,7 @@ World::World(std::uint64_t seed, const std::string& scratch, bool verbose)
 World::~World() = default;
 
 Outcome World::live() {
+  trace_.note(plan_.describe());
   start_gateway();
   register_devices();
   faults_ = true;
