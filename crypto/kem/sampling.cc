@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "base/result.h"
 #include "crypto/kem/constant_time.h"
 #include "crypto/kem/keccak.h"
 
@@ -54,13 +55,14 @@ void sample_binomial(Poly& poly, std::span<const std::uint8_t, noise_bytes> byte
 }  // namespace
 
 void sample_matrix(std::span<Poly> matrix, Seed seed, MatrixForm form) {
-  const std::size_t side = matrix.size() == 9 ? 3 : 4;
-  for (std::size_t i = 0; i < matrix.size(); ++i) {
-    const auto row = static_cast<std::uint8_t>(i / side);
-    const auto column = static_cast<std::uint8_t>(i % side);
-    // A[row][column] is sampled from seed ‖ column ‖ row (algorithm 13, step 5).
-    sample_uniform(matrix[i], seed,
-                   form == MatrixForm::plain ? std::array{column, row} : std::array{row, column});
+  GODWIT_CHECK(matrix.size() == 9 || matrix.size() == 16);
+  const std::uint8_t side = matrix.size() == 9 ? 3 : 4;
+  for (std::uint8_t row = 0; row < side; ++row) {
+    for (std::uint8_t column = 0; column < side; ++column) {
+      // A[row][column] is sampled from seed ‖ column ‖ row (algorithm 13, step 5).
+      sample_uniform(matrix[std::size_t{row} * side + column], seed,
+                     form == MatrixForm::plain ? std::array{column, row} : std::array{row, column});
+    }
   }
 }
 

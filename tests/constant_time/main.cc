@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <cstring>
+
+#include "tests/constant_time/operations.h"
+
+// constant_time list | planted: the names, one a line. constant_time NAME: that operation, once;
+// the exit code is 0, or 2 for a name that is not known, or what valgrind makes of it.
+
+namespace {
+
+using godwit::constant_time::Operation;
+
+void print(std::span<const Operation> operations) {
+  for (const Operation& operation : operations) std::puts(operation.name.data());
+}
+
+bool run(std::span<const Operation> operations, std::string_view name) {
+  for (const Operation& operation : operations) {
+    if (operation.name != name) continue;
+    operation.run();
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const std::span<char*> names(arguments + 1, static_cast<std::size_t>(count - 1));
+  const auto kem = godwit::constant_time::kem_operations();
+  const auto planted = godwit::constant_time::planted_operations();
+  for (const std::string_view name : names) {
+    if (name == "list") {
+      print(kem);
+    } else if (name == "planted") {
+      print(planted);
+    } else if (!run(kem, name) && !run(planted, name)) {
+      std::fputs("constant_time list | planted | NAME...\n", stderr);
+      return 2;
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <valgrind/memcheck.h>
+
+#include <span>
+#include <string_view>
+
+#include "base/random.h"
+
+// The constant-time check, in the manner of ctgrind: a secret is marked as undefined memory, and
+// memcheck then complains of every branch and every address that depends on it. Each operation is
+// one run of the program under valgrind. Memcheck does not see divisions; the test looks for their
+// instructions in the same objects.
+
+namespace godwit::constant_time {
+
+struct Operation {
+  std::string_view name;
+  void (*run)();
+};
+
+// What must not leak.
+std::span<const Operation> kem_operations();
+// What leaks on purpose, each in another way, so that a check that sees nothing is noticed.
+std::span<const Operation> planted_operations();
+
+inline void hide(std::span<const std::uint8_t> secret) {
+  VALGRIND_MAKE_MEM_UNDEFINED(secret.data(), secret.size());
+}
+
+inline void reveal(std::span<const std::uint8_t> bytes) {
+  VALGRIND_MAKE_MEM_DEFINED(bytes.data(), bytes.size());
+}
+
+}  // namespace godwit::constant_time
