@@ -194,9 +194,10 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   Mailbox& mailbox = mailboxes_.at(device);
   if (mailbox.summarized)
     return;  // loaded again for a new device; this one's numbers are newer here
-  mailbox.store_next = reply.sequence;
-  mailbox.store_count = static_cast<std::uint32_t>(reply.count);
-  mailbox.store_bytes = reply.bytes;
+  queues::MailboxStore& store = mailbox.change_store();
+  store.next = reply.sequence;
+  store.count = static_cast<std::uint32_t>(reply.count);
+  store.bytes = reply.bytes;
   mailbox.acknowledged = reply.sequence - 1;
   mailbox.next_sequence = std::max(mailbox.next_sequence, reply.high + 1);
   // It came while storage could not be read, so it does not know of these: it shall come again.
@@ -244,7 +245,7 @@ bool Home::is_idle(const Account& account) {
   if (account.load != Load::ready || account.sessions > 0) return false;
   for (const std::uint32_t device : devices_of(account)) {
     const Mailbox& mailbox = mailboxes_.at(device);
-    if (mailbox.count > 0 || mailbox.loading) return false;
+    if (mailbox.count > 0 || mailbox.store().loading) return false;
   }
   return true;
 }
@@ -344,7 +345,7 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   Command reply{.kind = CommandKind::attached, .session = command.session};
   reply.set_mailbox(name);
   reply.sequence = mailbox.acknowledged;
-  reply.sender = std::uint64_t{mailbox.store_count} + mailbox.unstored;
+  reply.sender = std::uint64_t{mailbox.store().count} + mailbox.unstored;
   to_front(reply);
   pump(name, mailbox, now);
 }

@@ -41,7 +41,7 @@ void Home::list_queues(std::uint64_t query) {
   std::vector<Depth> depths;
   for (std::uint32_t i = 1; i < mailboxes_.end(); ++i) {
     const Mailbox& mailbox = mailboxes_.at(i);
-    const std::uint64_t messages = std::uint64_t{mailbox.unstored} + mailbox.store_count;
+    const std::uint64_t messages = std::uint64_t{mailbox.unstored} + mailbox.store().count;
     if (mailbox.generation != 0 && messages > 0) depths.push_back({messages, i});
   }
   const std::size_t rows = std::min(rows_max, depths.size());
@@ -54,8 +54,8 @@ void Home::list_queues(std::uint64_t query) {
                                .device = mailbox.device,
                                .connected = mailbox.connected(),
                                .in_memory = mailbox.count,
-                               .in_store = mailbox.store_count,
-                               .bytes = mailbox.memory_bytes + mailbox.store_bytes};
+                               .in_store = mailbox.store().count,
+                               .bytes = mailbox.memory_bytes + mailbox.store().bytes};
     queues::Buffer buffer = encode(options_.pool, row);
     if (!buffer) return;
     port_.post(options_.control,
@@ -72,13 +72,16 @@ void Home::purge(std::uint32_t index, Command command) {
       find_device(account, protocol::parse_jid(as_text(argument.bytes()))->device);
   if (device == 0) return end_query(command.id, 0);
   Mailbox& mailbox = mailboxes_.at(device);
-  const std::uint32_t messages = mailbox.unstored + mailbox.store_count;
+  const std::uint32_t messages = mailbox.unstored + mailbox.store().count;
   while (mailbox.head != 0) {
     refuse_entry(mailbox, mailbox.head, protocol::Condition::recipient_unavailable);
   }
-  mailbox.store_count = 0;
-  mailbox.store_bytes = 0;
-  mailbox.store_next = 0;
+  if (mailbox.held) {
+    mailbox.held->count = 0;
+    mailbox.held->bytes = 0;
+    mailbox.held->next = 0;
+    mailbox.forget_empty_store();
+  }
   post_store(account.hash, {.kind = queues::StoreRequestKind::purge,
                             .device = mailbox.device,
                             .account_id = account.account_id});

@@ -20,8 +20,9 @@ void Home::pump(MailboxName name, Mailbox& mailbox, Now now) {
   while (mailbox.in_flight < mailbox.window &&
          mailbox.in_flight_bytes < settings_.in_flight_bytes_max) {
     const std::uint32_t next = mailbox.cursor;
-    const bool must_load = mailbox.store_next != 0 &&
-                           (next == 0 || mailboxes_.entry(next).sequence >= mailbox.store_next);
+    const std::uint64_t store_next = mailbox.store().next;
+    const bool must_load =
+        store_next != 0 && (next == 0 || mailboxes_.entry(next).sequence >= store_next);
     if (must_load) return request_load(name, mailbox);
     if (next == 0) break;
     // The front's ring is under pressure: look again shortly rather than fill it.
@@ -53,25 +54,26 @@ void Home::end_backlog(Mailbox& mailbox) {
   if (mailbox.backlog_upto == 0) return;
   const bool in_memory =
       mailbox.cursor != 0 && mailboxes_.entry(mailbox.cursor).sequence <= mailbox.backlog_upto;
-  const bool in_store = mailbox.store_next != 0 && mailbox.store_next <= mailbox.backlog_upto;
+  const bool in_store = mailbox.store().next != 0 && mailbox.store().next <= mailbox.backlog_upto;
   if (in_memory || in_store) return;
   mailbox.backlog_upto = 0;
   to_front({.kind = CommandKind::backlog_end, .session = mailbox.session});
 }
 
 void Home::request_load(MailboxName name, Mailbox& mailbox) {
-  if (mailbox.loading) return;
-  const std::uint32_t room = mailbox.window - mailbox.in_flight;
-  const bool posted = post_store(
-      account_of(mailbox).hash, {.kind = queues::StoreRequestKind::load,
-                                 .device = mailbox.device,
-                                 .limit = std::max<std::uint32_t>(room, 1),
-                                 .account_id = account_of(mailbox).account_id,
-                                 .sequence = std::max(mailbox.store_next - 1, mailbox.acknowledged),
-                                 .mailbox = name,
-                                 .limit_bytes = settings_.in_flight_bytes_max});
-  mailbox.loading = posted;
-  mailbox.load_discarded = false;
+  queues::MailboxStore& store = mailbox.change_store();
+  if (store.loading) return;
+  const auto room = static_cast<std::uint32_t>(mailbox.window - mailbox.in_flight);
+  const bool posted = post_store(account_of(mailbox).hash,
+                                 {.kind = queues::StoreRequestKind::load,
+                                  .device = mailbox.device,
+                                  .limit = std::max<std::uint32_t>(room, 1),
+                                  .account_id = account_of(mailbox).account_id,
+                                  .sequence = std::max(store.next - 1, mailbox.acknowledged),
+                                  .mailbox = name,
+                                  .limit_bytes = settings_.in_flight_bytes_max});
+  store.loading = posted;
+  store.load_discarded = false;
   counters_.add(ShardMetric::store_loads);
 }
 

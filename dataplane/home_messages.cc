@@ -82,11 +82,11 @@ bool Home::check_limits(const Account& account, std::uint16_t to_device, std::si
   std::uint64_t account_messages = 0;
   for (const std::uint32_t device : devices_of(account)) {
     const Mailbox& mailbox = mailboxes_.at(device);
-    const std::uint64_t messages = std::uint64_t{mailbox.store_count} + mailbox.unstored;
+    const std::uint64_t messages = std::uint64_t{mailbox.store().count} + mailbox.unstored;
     account_messages += messages;
     if (to_device != 0 && mailbox.device != to_device) continue;
     if (messages >= settings_.mailbox_messages_max ||
-        mailbox.store_bytes + mailbox.memory_bytes + bytes > settings_.mailbox_bytes_max) {
+        mailbox.store().bytes + mailbox.memory_bytes + bytes > settings_.mailbox_bytes_max) {
       return false;
     }
   }
@@ -149,12 +149,13 @@ void Home::remember_seen(Account& account, const Command& command) {
 void Home::acknowledge(Mailbox& mailbox, MailboxName name, std::uint64_t upto) {
   upto = std::min(upto, mailbox.next_sequence - 1);
   if (upto <= mailbox.acknowledged) return;
-  bool erase = mailbox.store_next != 0 && mailbox.store_next <= upto;
+  bool erase = mailbox.store().next != 0 && mailbox.store().next <= upto;
   while (mailbox.head != 0 && mailboxes_.entry(mailbox.head).sequence <= upto) {
     erase = erase || mailboxes_.entry(mailbox.head).state != EntryState::fresh;
     drop_acknowledged(mailbox, mailbox.head);
   }
   mailbox.acknowledged = upto;
+  mailbox.forget_empty_store();
   if (!erase) return;
   // Should the request find no room it is not lost: the device's next acknowledgement or login
   // covers it.
@@ -163,8 +164,8 @@ void Home::acknowledge(Mailbox& mailbox, MailboxName name, std::uint64_t upto) {
                                         .account_id = account_of(mailbox).account_id,
                                         .sequence = upto,
                                         .mailbox = name});
-  if (mailbox.store_next != 0 && mailbox.store_next <= upto) {
-    mailbox.store_next = upto + 1;  // a lower bound; the next load tells
+  if (mailbox.store().next != 0 && mailbox.store().next <= upto) {
+    mailbox.change_store().next = upto + 1;  // a lower bound; the next load tells
   }
 }
 
@@ -172,9 +173,9 @@ void Home::drop_acknowledged(Mailbox& mailbox, std::uint32_t index) {
   queues::MailboxEntry& entry = mailboxes_.entry(index);
   MessageRecord& record = mailboxes_.record(entry.record);
   if (entry.state == EntryState::stored) {
-    if (mailbox.store_count > 0) --mailbox.store_count;
-    mailbox.store_bytes -=
-        std::min<std::uint64_t>(mailbox.store_bytes, record.buffer.bytes().size());
+    queues::MailboxStore& store = mailbox.change_store();
+    if (store.count > 0) --store.count;
+    store.bytes -= std::min<std::uint64_t>(store.bytes, record.buffer.bytes().size());
   } else {
     make_safe(record);
   }

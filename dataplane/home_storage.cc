@@ -104,12 +104,13 @@ void Home::on_committed(const StoreReply& reply, Now now) {
   pump(reply.mailbox, *mailbox, now);
 }
 
-// From memory only; `store_next` then names it.
+// From memory only; the next load then begins with it.
 void Home::drop_stored(Mailbox& mailbox, std::uint32_t index) {
   const std::uint64_t sequence = mailboxes_.entry(index).sequence;
-  mailbox.store_next = mailbox.store_next == 0 ? sequence : std::min(mailbox.store_next, sequence);
-  if (mailbox.loading && (mailbox.store_dropped == 0 || sequence < mailbox.store_dropped)) {
-    mailbox.store_dropped = sequence;
+  queues::MailboxStore& store = mailbox.change_store();
+  store.next = store.next == 0 ? sequence : std::min(store.next, sequence);
+  if (store.loading && (store.dropped == 0 || sequence < store.dropped)) {
+    store.dropped = sequence;
   }
   mailboxes_.remove(mailbox, index);
 }
@@ -170,31 +171,32 @@ void Home::on_loaded(StoreReply reply, Now now) {
   queues::Buffer buffer = queues::Buffer::adopt(std::exchange(reply.buffer, nullptr));
   Mailbox* mailbox = mailboxes_.find(reply.mailbox);
   if (mailbox == nullptr || reply.sequence <= mailbox->acknowledged) return;
-  if (!mailbox->connected() || mailbox->load_discarded) {
-    mailbox->load_discarded = true;
+  queues::MailboxStore& store = mailbox->change_store();
+  if (!mailbox->connected() || store.load_discarded) {
+    store.load_discarded = true;
     return;
   }
   if (mailboxes_.find_entry(*mailbox, reply.sequence) != 0) return;
   const std::uint32_t record =
       mailboxes_.create_record({.buffer = std::move(buffer), .accepted_s = reply.accepted_s});
   mailboxes_.insert_loaded(*mailbox, reply.sequence, record);
-  mailbox->store_next = reply.sequence + 1;
+  store.next = reply.sequence + 1;
   pump(reply.mailbox, *mailbox, now);
 }
 
 void Home::on_load_end(const StoreReply& reply, Now now) {
   Mailbox* mailbox = mailboxes_.find(reply.mailbox);
   if (mailbox == nullptr) return;
-  mailbox->loading = false;
+  queues::MailboxStore& store = mailbox->change_store();
+  store.loading = false;
   if (reply.kind == queues::StoreReplyKind::load_failed) {
     counters_.set(ShardMetric::store_failing, 1);
     return schedule(reply.mailbox, *mailbox, now.instant + settings_.storage_retry);
   }
-  if (!mailbox->load_discarded) mailbox->store_next = reply.sequence;
-  const std::uint64_t dropped = std::exchange(mailbox->store_dropped, 0);
-  if (dropped != 0 && (mailbox->store_next == 0 || dropped < mailbox->store_next)) {
-    mailbox->store_next = dropped;
-  }
+  if (!store.load_discarded) store.next = reply.sequence;
+  const std::uint64_t dropped = std::exchange(store.dropped, 0);
+  if (dropped != 0 && (store.next == 0 || dropped < store.next)) store.next = dropped;
+  mailbox->forget_empty_store();
   pump(reply.mailbox, *mailbox, now);
 }
 

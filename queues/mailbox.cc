@@ -105,8 +105,9 @@ void MailboxSet::set_stored(Mailbox& mailbox, std::uint32_t index) {
   GODWIT_CHECK(entry.state == EntryState::posting);
   entry.state = EntryState::stored;
   --mailbox.unstored;
-  ++mailbox.store_count;
-  mailbox.store_bytes += records_[entry.record].buffer.bytes().size();
+  MailboxStore& store = mailbox.change_store();
+  ++store.count;
+  store.bytes += records_[entry.record].buffer.bytes().size();
 }
 
 void MailboxSet::set_in_flight(Mailbox& mailbox, std::uint32_t index) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <iterator>
+#include <memory>
 
 #include "base/clock.h"
 #include "base/connection_name.h"
@@ -26,7 +27,7 @@
 //   - puts are posted in order: behind a fresh entry there is no posting and no stored one that was
 //   appended
 //     here; so storage never holds a later message of a pair while an earlier one is at risk;
-//   - `store_next` is a lower bound of the stored sequences that are not in memory, 0 when there
+//   - `store().next` is a lower bound of the stored sequences that are not in memory, 0 when there
 //   are none;
 //     nothing at or above it may be delivered before it is loaded.
 // Not thread safe: a home's thread only.
@@ -57,39 +58,60 @@ struct MailboxEntry {
   bool in_flight = false;
 };
 
+// What storage holds of a mailbox. Most mailboxes are read before anything of theirs is stored, so
+// this is apart.
+struct MailboxStore {
+  std::uint64_t next = 0;
+  std::uint64_t dropped = 0;  // lowest one dropped from memory while a load was running, 0: none
+  std::uint64_t bytes = 0;
+  std::uint32_t count = 0;  // stored and not acknowledged, in memory or not
+  bool loading = false;
+  bool load_discarded = false;  // part of the running load was dropped: keep `next`
+
+  bool empty() const {
+    return next == 0 && dropped == 0 && bytes == 0 && count == 0 && !loading && !load_discarded;
+  }
+};
+
 struct Mailbox {
   ConnectionName session{};
   std::uint64_t next_sequence = 0;  // to assign
   std::uint64_t acknowledged = 0;   // everything up to here is gone
-  std::uint64_t store_next = 0;
-  std::uint64_t store_dropped =
-      0;  // lowest one dropped from memory while a load was running, 0: none
-  std::uint64_t store_bytes = 0;
   std::uint64_t backlog_upto =
       0;  // backlog_end is due once `delivered` or the mailbox is past it; 0: sent
+  std::unique_ptr<MailboxStore> held;  // see store()
   std::uint32_t generation = 0;
   std::uint32_t account = 0;  // index in the home's accounts
   std::uint32_t sibling = 0;  // the next device of this account, 0: none
   std::uint32_t head = 0;
   std::uint32_t tail = 0;
   std::uint32_t cursor = 0;
-  std::uint32_t count = 0;        // entries in memory
-  std::uint32_t unstored = 0;     // of those, fresh or posting
-  std::uint32_t store_count = 0;  // stored and not acknowledged, in memory or not
-  std::uint32_t in_flight = 0;
+  std::uint32_t count = 0;     // entries in memory
+  std::uint32_t unstored = 0;  // of those, fresh or posting
   std::uint32_t in_flight_bytes = 0;
   std::uint32_t memory_bytes = 0;
   std::uint16_t device = 0;
   std::uint16_t window = 0;
-  bool loading = false;
-  bool load_discarded = false;   // part of the running load was dropped: keep store_next
+  std::uint16_t in_flight = 0;   // at most the largest window granted
   bool summarized = false;       // storage has said what it holds
   bool timer_scheduled = false;  // in the home's wheel, for persist_after or a retry
   PublicKeyBytes key{};          // the device's; last, because only a login reads it
 
   bool connected() const { return session.valid(); }
+  const MailboxStore& store() const {
+    static constexpr MailboxStore nothing{};
+    return held ? *held : nothing;
+  }
+  MailboxStore& change_store() {
+    if (!held) held = std::make_unique<MailboxStore>();
+    return *held;
+  }
+  // To be called when something of it has become 0.
+  void forget_empty_store() {
+    if (held && held->empty()) held.reset();
+  }
 };
-static_assert(sizeof(Mailbox) <= 144, "an idle device pays this");
+static_assert(sizeof(Mailbox) <= 120, "an idle device pays this");
 
 class MailboxSet {
  public:

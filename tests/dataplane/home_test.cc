@@ -264,6 +264,39 @@ TEST_F(HomeTest, TwoDevicesBothMustBeSafe) {
   EXPECT_EQ(front(CommandKind::settled).size(), 1u);
 }
 
+TEST_F(HomeTest, AChangedRecordKeepsDropsAndAddsDevices) {
+  constexpr ConnectionName second{.slot = 9, .shard = 0, .generation = 1};
+  constexpr ConnectionName third{.slot = 10, .shard = 0, .generation = 1};
+  attach();
+  load(3);
+  attach(0, 2, 2, second);
+  attach(0, 3, 3, third);
+  send(1, 10, 0, 2);  // for the one that goes
+  const queues::AccountRecord changed{.account_id = 5,
+                                      .user = "bob",
+                                      .devices = {{.id = 3, .key = {std::uint8_t{3}}},
+                                                  {.id = 4, .key = {std::uint8_t{4}}},
+                                                  {.id = 1, .key = {std::uint8_t{1}}}}};
+  handle({.kind = CommandKind::account_changed,
+          .account = bob,
+          .buffer = encode(pool_, changed).release()});
+  ASSERT_EQ(front(CommandKind::kick).size(), 1u);
+  EXPECT_EQ(front(CommandKind::kick)[0].session, second);
+  EXPECT_EQ(front(CommandKind::refused).size(), 1u);
+  ASSERT_EQ(store_count(StoreRequestKind::purge), 1u);
+  EXPECT_EQ(std::ranges::find(to_store_, StoreRequestKind::purge, &StoreRequest::kind)->device, 2);
+
+  to_front_.clear();
+  send(2, 11, 1);
+  std::vector<ConnectionName> reached;
+  for (const Command& command : front(CommandKind::deliver)) reached.push_back(command.session);
+  EXPECT_EQ(reached, (std::vector{third, bob_session})) << "the sessions of both go on";
+  ASSERT_EQ(store_count(StoreRequestKind::put), 1u);
+  EXPECT_EQ(std::ranges::find(to_store_, StoreRequestKind::put, &StoreRequest::kind)->device, 4);
+  attach(0, 2, 2, second);
+  EXPECT_EQ(front(CommandKind::attach_refused).size(), 0u) << "control is asked once more";
+}
+
 TEST_F(HomeTest, RepeatedMessageIsDroppedAndSettledWhenTheFirstIsSafe) {
   send(1, 10);
   load();

@@ -268,6 +268,43 @@ TEST_F(MailboxTest, StaleNamesAreRecognised) {
   EXPECT_EQ(set_.find({.index = 1u << 30, .generation = 1}), nullptr);
 }
 
+TEST_F(MailboxTest, SiblingsMayBeDestroyedOnTheWay) {
+  std::uint32_t first = 0;
+  std::vector<std::uint32_t> expected;
+  for (std::uint16_t device = 1; device <= 3; ++device) {
+    const std::uint32_t index = set_.create(1, device, 1).index;
+    set_.at(index).sibling = std::exchange(first, index);
+    expected.insert(expected.begin(), index);
+  }
+  std::vector<std::uint32_t> seen;
+  for (const std::uint32_t index : set_.siblings(first)) {
+    seen.push_back(index);
+    set_.destroy(set_.name_of(index));
+  }
+  EXPECT_EQ(seen, expected);
+  for (const std::uint32_t index : set_.siblings(0)) ADD_FAILURE() << index;
+}
+
+TEST_F(MailboxTest, WhatStorageHoldsIsKeptOnlyWhileThereIsSomething) {
+  EXPECT_TRUE(box().store().empty());
+  EXPECT_FALSE(box().held);
+  const auto entry = append();
+  set_.entry(entry).state = EntryState::posting;
+  set_.set_stored(box(), entry);
+  EXPECT_EQ(box().store().count, 1u);
+  EXPECT_EQ(box().store().bytes, 100u);
+  box().forget_empty_store();
+  EXPECT_TRUE(box().held) << "not empty";
+  box().change_store().count = 0;
+  box().change_store().bytes = 0;
+  box().change_store().loading = true;
+  box().forget_empty_store();
+  EXPECT_TRUE(box().store().loading) << "a load is under way";
+  box().change_store().loading = false;
+  box().forget_empty_store();
+  EXPECT_FALSE(box().held);
+}
+
 TEST(Records, RoundTrip) {
   BufferPool pool(1 << 20);
   AccountRecord record{.account_id = 7, .status = AccountStatus::suspended, .user = "alice"};
