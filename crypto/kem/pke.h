@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "crypto/kem/constant_time.h"
+#include "crypto/constant_time.h"
 #include "crypto/kem/parameters.h"
 #include "crypto/kem/poly.h"
 #include "crypto/kem/sampling.h"

@@ -4,7 +4,7 @@
 #include <bit>
 
 #include "base/result.h"
-#include "crypto/kem/constant_time.h"
+#include "crypto/constant_time.h"
 #include "crypto/kem/keccak.h"
 
 namespace godwit::crypto {
