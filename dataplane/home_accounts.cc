@@ -342,7 +342,7 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   command.take_buffer();
 
   mailbox.backlog_upto = mailbox.next_sequence - 1;
-  Command reply{.kind = CommandKind::attached, .session = command.session};
+  Command reply{.kind = CommandKind::attached, .session = command.session, .account = account.hash};
   reply.set_mailbox(name);
   reply.sequence = mailbox.acknowledged;
   reply.sender = std::uint64_t{mailbox.store().count} + mailbox.unstored;

@@ -226,7 +226,8 @@ TEST_F(HomeTest, PurgeOfAnAccountThatIsNot) {
 TEST_F(HomeTest, ConnectedDeviceIsSettledByItsAcknowledgementAndNothingIsWritten) {
   attach();
   load();
-  EXPECT_EQ(front(CommandKind::attached).size(), 1u);
+  ASSERT_EQ(front(CommandKind::attached).size(), 1u);
+  EXPECT_EQ(front(CommandKind::attached)[0].account, bob) << "whose home a detach must find";
   EXPECT_EQ(front(CommandKind::backlog_end).size(), 1u);
   send(1, 10);
   ASSERT_EQ(front(CommandKind::deliver).size(), 1u);
