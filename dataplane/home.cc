@@ -50,7 +50,7 @@ void Home::handle(Command command, Now now) {
       if (command.kind == CommandKind::window) {
         mailbox->window = static_cast<std::uint16_t>(command.number);
       } else {
-        acknowledge(*mailbox, command.mailbox(), command.sequence);
+        acknowledge(*mailbox, command.sequence);
       }
       return pump(command.mailbox(), *mailbox, now);
     }

@@ -92,6 +92,8 @@ class Home {
     bool refreshed = false;  // the record was asked for again because a device was unknown
   };
   static_assert(sizeof(Account) <= 80, "an idle account pays this");
+  // Until what found no room is tried again.
+  static constexpr Duration room_retry = std::chrono::milliseconds(20);
   struct Timer {
     queues::MailboxName mailbox{};
   };
@@ -110,6 +112,7 @@ class Home {
   void on_summary(const queues::StoreReply& reply, Now now);
   void apply_record(std::uint32_t index, const queues::AccountRecord& record);
   bool request_summary(std::uint32_t index);
+  void ask_storage_again(std::uint32_t index, Now now);
   void become_ready(std::uint32_t index, Now now);
   void fail_loading(std::uint32_t index, protocol::Condition condition,
                     protocol::StreamCondition stream_condition);
@@ -139,7 +142,7 @@ class Home {
   bool answer_duplicate(Account& account, const queues::Command& command);
   Seen* find_seen(Account& account, std::uint64_t sender, std::uint16_t device);
   void remember_seen(Account& account, const queues::Command& command);
-  void acknowledge(queues::Mailbox& mailbox, queues::MailboxName name, std::uint64_t upto);
+  void acknowledge(queues::Mailbox& mailbox, std::uint64_t upto);
   void drop_acknowledged(queues::Mailbox& mailbox, std::uint32_t entry);
   void make_safe(queues::MessageRecord& record);
   void settle(ConnectionName session, std::uint32_t number);
@@ -152,7 +155,7 @@ class Home {
   void pump(queues::MailboxName name, queues::Mailbox& mailbox, Now now);
   bool deliver(queues::Mailbox& mailbox, std::uint32_t entry, Now now);
   void end_backlog(queues::Mailbox& mailbox);
-  void request_load(queues::MailboxName name, queues::Mailbox& mailbox);
+  bool request_load(queues::MailboxName name, queues::Mailbox& mailbox);
 
   // home_storage.cc
   void persist(queues::MailboxName name, queues::Mailbox& mailbox, Now now, bool all);
@@ -163,6 +166,8 @@ class Home {
   void on_failed(const queues::StoreReply& reply, Now now);
   void on_loaded(queues::StoreReply reply, Now now);
   void on_load_end(const queues::StoreReply& reply, Now now);
+  void recount_stored(queues::Mailbox& mailbox);
+  void erase_acknowledged(queues::MailboxName name, queues::Mailbox& mailbox, Now now);
   void refuse_from(queues::Mailbox& mailbox, std::uint32_t entry);
   void file_answered(std::uint32_t file);
   bool resume(std::uint32_t file);

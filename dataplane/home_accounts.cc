@@ -33,10 +33,7 @@ void Home::route(Command command, std::string_view user, Now now) {
     return turn_away(command, Condition::internal_server_error,
                      StreamCondition::internal_server_error);
   }
-  if (account.store_unknown && account.load == Load::ready && now.instant >= account.retry_at) {
-    account.retry_at = now.instant + settings_.storage_retry;
-    if (request_summary(index)) account.load = Load::store;
-  }
+  ask_storage_again(index, now);
   if (account.load != Load::ready) return park(index, command);
   switch (command.kind) {
     case CommandKind::attach:
@@ -183,6 +180,10 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
     counters_.set(ShardMetric::store_failing, 1);
     accounts_[index].store_unknown = true;
     accounts_[index].retry_at = now.instant + settings_.storage_retry;
+    // A device that is here waits for what is stored, and nobody else may ever come.
+    for (const std::uint32_t device : devices_of(accounts_[index])) {
+      schedule(mailboxes_.name_of(device), mailboxes_.at(device), accounts_[index].retry_at);
+    }
     return become_ready(index, now);
   }
   if (reply.kind == queues::StoreReplyKind::summary_end) {
@@ -202,6 +203,14 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   mailbox.next_sequence = std::max(mailbox.next_sequence, reply.high + 1);
   // It came while storage could not be read, so it does not know of these: it shall come again.
   if (mailbox.connected()) kick(mailbox, StreamCondition::internal_server_error);
+}
+
+void Home::ask_storage_again(std::uint32_t index, Now now) {
+  Account& account = accounts_[index];
+  if (!account.store_unknown || account.load != Load::ready || now.instant < account.retry_at)
+    return;
+  account.retry_at = now.instant + settings_.storage_retry;
+  if (request_summary(index)) account.load = Load::store;
 }
 
 void Home::become_ready(std::uint32_t index, Now now) {
@@ -245,7 +254,7 @@ bool Home::is_idle(const Account& account) {
   if (account.load != Load::ready || account.sessions > 0) return false;
   for (const std::uint32_t device : devices_of(account)) {
     const Mailbox& mailbox = mailboxes_.at(device);
-    if (mailbox.count > 0 || mailbox.store().loading) return false;
+    if (mailbox.count > 0 || mailbox.store().loading || mailbox.store().erase_due) return false;
   }
   return true;
 }
@@ -337,8 +346,7 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   mailboxes_.reset_flight(mailbox);
   // A number above all that was ever assigned comes from another life of this server: it says
   // nothing here.
-  if (request.last_sequence < mailbox.next_sequence)
-    acknowledge(mailbox, name, request.last_sequence);
+  if (request.last_sequence < mailbox.next_sequence) acknowledge(mailbox, request.last_sequence);
   command.take_buffer();
 
   mailbox.backlog_upto = mailbox.next_sequence - 1;

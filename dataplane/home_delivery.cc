@@ -16,6 +16,7 @@ using queues::MessageRecord;
 using queues::ShardMetric;
 
 void Home::pump(MailboxName name, Mailbox& mailbox, Now now) {
+  if (mailbox.store().erase_due) erase_acknowledged(name, mailbox, now);
   if (!mailbox.connected()) return;
   while (mailbox.in_flight < mailbox.window &&
          mailbox.in_flight_bytes < settings_.in_flight_bytes_max) {
@@ -23,7 +24,10 @@ void Home::pump(MailboxName name, Mailbox& mailbox, Now now) {
     const std::uint64_t store_next = mailbox.store().next;
     const bool must_load =
         store_next != 0 && (next == 0 || mailboxes_.entry(next).sequence >= store_next);
-    if (must_load) return request_load(name, mailbox);
+    if (must_load) {
+      if (request_load(name, mailbox)) return;
+      return schedule(name, mailbox, now.instant + room_retry);
+    }
     if (next == 0) break;
     // The front's ring is under pressure: look again shortly rather than fill it.
     if (!deliver(mailbox, next, now)) {
@@ -60,9 +64,10 @@ void Home::end_backlog(Mailbox& mailbox) {
   to_front({.kind = CommandKind::backlog_end, .session = mailbox.session});
 }
 
-void Home::request_load(MailboxName name, Mailbox& mailbox) {
+// False when the request finds no room.
+bool Home::request_load(MailboxName name, Mailbox& mailbox) {
   queues::MailboxStore& store = mailbox.change_store();
-  if (store.loading) return;
+  if (store.loading) return true;
   const auto room = static_cast<std::uint32_t>(mailbox.window - mailbox.in_flight);
   const bool posted = post_store(account_of(mailbox).hash,
                                  {.kind = queues::StoreRequestKind::load,
@@ -75,6 +80,7 @@ void Home::request_load(MailboxName name, Mailbox& mailbox) {
   store.loading = posted;
   store.load_discarded = false;
   counters_.add(ShardMetric::store_loads);
+  return posted;
 }
 
 }  // namespace godwit::dataplane

@@ -146,7 +146,8 @@ void Home::remember_seen(Account& account, const Command& command) {
   }
 }
 
-void Home::acknowledge(Mailbox& mailbox, MailboxName name, std::uint64_t upto) {
+// pump() follows.
+void Home::acknowledge(Mailbox& mailbox, std::uint64_t upto) {
   upto = std::min(upto, mailbox.next_sequence - 1);
   if (upto <= mailbox.acknowledged) return;
   bool erase = mailbox.store().next != 0 && mailbox.store().next <= upto;
@@ -157,16 +158,10 @@ void Home::acknowledge(Mailbox& mailbox, MailboxName name, std::uint64_t upto) {
   mailbox.acknowledged = upto;
   mailbox.forget_empty_store();
   if (!erase) return;
-  // Should the request find no room it is not lost: the device's next acknowledgement or login
-  // covers it.
-  post_store(account_of(mailbox).hash, {.kind = queues::StoreRequestKind::erase,
-                                        .device = mailbox.device,
-                                        .account_id = account_of(mailbox).account_id,
-                                        .sequence = upto,
-                                        .mailbox = name});
-  if (mailbox.store().next != 0 && mailbox.store().next <= upto) {
-    mailbox.change_store().next = upto + 1;  // a lower bound; the next load tells
-  }
+  queues::MailboxStore& store = mailbox.change_store();
+  store.erase_due = true;  // pump() sends it
+  if (store.next != 0 && store.next <= upto)
+    store.next = upto + 1;  // a lower bound; the next load tells
 }
 
 void Home::drop_acknowledged(Mailbox& mailbox, std::uint32_t index) {

@@ -46,7 +46,7 @@ void Home::persist(MailboxName name, Mailbox& mailbox, Now now, bool all) {
       return schedule(name, mailbox, now.instant + std::chrono::milliseconds(patience - age_ms));
     }
     if (!post_put(name, mailbox, i, now)) {
-      return schedule(name, mailbox, now.instant + std::chrono::milliseconds(20));
+      return schedule(name, mailbox, now.instant + room_retry);
     }
   }
 }
@@ -86,6 +86,10 @@ void Home::on_timer(MailboxName name, Now now) {
   Mailbox* mailbox = mailboxes_.find(name);
   if (mailbox == nullptr) return;
   mailbox->timer_scheduled = false;
+  ask_storage_again(mailbox->account, now);
+  if (account_of(*mailbox).store_unknown) {
+    schedule(name, *mailbox, now.instant + settings_.storage_retry);
+  }
   persist(name, *mailbox, now, !mailbox->connected());
   pump(name, *mailbox, now);
 }
@@ -135,13 +139,14 @@ void Home::on_failed(const StoreReply& reply, Now now) {
   refuse_from(*mailbox, index);
 }
 
-// A refused message and all the fresh ones behind it: were one of those kept, the refused one could
-// come again behind it. Those still posting fail by themselves.
+// A refused message and all behind it that is not stored: were one of those kept, the refused one
+// could come again behind it. Those still posting fail too, but by then the device may have come,
+// and they would be kept for it.
 void Home::refuse_from(Mailbox& mailbox, std::uint32_t index) {
   bool first = true;
   while (index != 0) {
     const std::uint32_t next = mailboxes_.entry(index).next;
-    if (mailboxes_.entry(index).state == EntryState::fresh) {
+    if (mailboxes_.entry(index).state != EntryState::stored) {
       refuse_entry(mailbox, index,
                    first ? Condition::resource_constraint : Condition::follows_refused);
       first = false;
@@ -172,7 +177,10 @@ void Home::on_loaded(StoreReply reply, Now now) {
   Mailbox* mailbox = mailboxes_.find(reply.mailbox);
   if (mailbox == nullptr || reply.sequence <= mailbox->acknowledged) return;
   queues::MailboxStore& store = mailbox->change_store();
-  if (!mailbox->connected() || store.load_discarded) {
+  // Behind what was dropped since the load was asked for, because its device went: when that has
+  // come back meanwhile, it must get the dropped ones first.
+  const bool behind_dropped = store.dropped != 0 && reply.sequence > store.dropped;
+  if (!mailbox->connected() || store.load_discarded || behind_dropped) {
     store.load_discarded = true;
     return;
   }
@@ -196,8 +204,34 @@ void Home::on_load_end(const StoreReply& reply, Now now) {
   if (!store.load_discarded) store.next = reply.sequence;
   const std::uint64_t dropped = std::exchange(store.dropped, 0);
   if (dropped != 0 && (store.next == 0 || dropped < store.next)) store.next = dropped;
+  if (store.next == 0) recount_stored(*mailbox);
   mailbox->forget_empty_store();
   pump(reply.mailbox, *mailbox, now);
+}
+
+// All that is stored is in memory, so it can be counted: what was acknowledged without having been
+// loaded still stands in the numbers.
+void Home::recount_stored(Mailbox& mailbox) {
+  queues::MailboxStore& store = mailbox.change_store();
+  store.count = 0;
+  store.bytes = 0;
+  for (std::uint32_t i = mailbox.head; i != 0; i = mailboxes_.entry(i).next) {
+    if (mailboxes_.entry(i).state != EntryState::stored) continue;
+    ++store.count;
+    store.bytes += mailboxes_.record(mailboxes_.entry(i).record).buffer.bytes().size();
+  }
+}
+
+void Home::erase_acknowledged(MailboxName name, Mailbox& mailbox, Now now) {
+  if (!post_store(account_of(mailbox).hash, {.kind = StoreRequestKind::erase,
+                                             .device = mailbox.device,
+                                             .account_id = account_of(mailbox).account_id,
+                                             .sequence = mailbox.acknowledged,
+                                             .mailbox = name})) {
+    return schedule(name, mailbox, now.instant + room_retry);
+  }
+  mailbox.change_store().erase_due = false;
+  mailbox.forget_empty_store();
 }
 
 }  // namespace godwit::dataplane

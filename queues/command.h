@@ -34,7 +34,7 @@ enum class CommandKind : std::uint8_t {
   relayed,   // session, buffer = one encoded stanza
   settled,   // session, number
   refused,   // session, number, id, detail = protocol::Condition, device = protocol::StanzaType
-  attached,  // session, mailbox, sequence = base, sender = backlog
+  attached,  // session, account, mailbox, sequence = base, sender = backlog
   attach_refused,  // session, detail = protocol::StreamCondition
   backlog_end,     // session
   kick,            // session, detail = protocol::StreamCondition, number = retry after, ms

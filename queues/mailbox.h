@@ -67,9 +67,11 @@ struct MailboxStore {
   std::uint32_t count = 0;  // stored and not acknowledged, in memory or not
   bool loading = false;
   bool load_discarded = false;  // part of the running load was dropped: keep `next`
+  bool erase_due = false;       // storage is still to be told of what is acknowledged
 
   bool empty() const {
-    return next == 0 && dropped == 0 && bytes == 0 && count == 0 && !loading && !load_discarded;
+    return next == 0 && dropped == 0 && bytes == 0 && count == 0 && !loading && !load_discarded &&
+           !erase_due;
   }
 };
 

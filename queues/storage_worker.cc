@@ -120,9 +120,12 @@ void StorageWorker::cancel(std::vector<Item>& batch, const StoreRequest& erase) 
 }
 
 void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
-  if (batch.empty()) return;
   File& file = files_[number];
+  if (batch.empty() && file.owed.empty()) return;
   operations_.clear();
+  for (const MessageStore::Erase& erase : file.owed) {
+    operations_.push_back({.kind = MessageStore::Operation::Kind::erase, .erase = erase});
+  }
   std::size_t puts = 0;
   for (const Item& item : batch) {
     const StoreRequest& request = item.request;
@@ -161,7 +164,12 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
       // Reopened for the next try: a damaged or replaced file shows itself then.
       if (error.code != ErrorCode::full) file.store.reset();
       options_.counters.add(StorageMetric::commit_failures);
+      for (const MessageStore::Operation& operation : operations_) {
+        if (operation.kind == MessageStore::Operation::Kind::erase) owe(file, operation.erase);
+      }
+      file.owed_at = now.instant + std::chrono::seconds(1);
     } else {
+      file.owed.clear();
       options_.counters.add(StorageMetric::commits);
       options_.counters.add(StorageMetric::messages_stored, puts);
       options_.counters.set(StorageMetric::batch_messages_last, puts);
@@ -173,6 +181,17 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
   answer_puts(number, batch, failed);
   if (failed != nullptr && puts > 0) file.refusing = true;
   batch.clear();
+}
+
+void StorageWorker::owe(File& file, const MessageStore::Erase& erase) {
+  const auto same = std::ranges::find_if(file.owed, [&](const MessageStore::Erase& owed) {
+    return owed.account_id == erase.account_id && owed.device == erase.device;
+  });
+  if (same == file.owed.end()) {
+    file.owed.push_back(erase);
+  } else {
+    same->upto_sequence = std::max(same->upto_sequence, erase.upto_sequence);
+  }
 }
 
 void StorageWorker::answer_puts(unsigned number, std::vector<Item>& batch, const Error* error) {
@@ -276,7 +295,12 @@ void StorageWorker::reply(std::size_t home, const StoreReply& answer) {
 void StorageWorker::quiet_work(Now now) {
   constexpr std::uint32_t expire_limit = 1000;
   for (const unsigned number : options_.files) store_of(number, now);
-  for (File& file : files_) {
+  for (unsigned number = 0; number < files_.size(); ++number) {
+    File& file = files_[number];
+    if (!file.owed.empty() && now.instant >= file.owed_at) {
+      std::vector<Item> nothing;
+      commit(number, nothing, now);
+    }
     if (!file.store) continue;
     if (now.instant >= file.expire_at) {
       const auto expired = file.store->expire(seconds_of(now.wall), expire_limit);

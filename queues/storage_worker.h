@@ -21,8 +21,8 @@ namespace godwit::queues {
 // Order: requests of one home to one file take effect in the order posted; a load sees every put
 // before it. A put and an erase that covers it in one batch cancel each other. Failure: a failed
 // group fails each of its puts, and every later put to that file until its home posts resume (see
-// StoreRequestKind::resume). A file that cannot be opened is tried again at most once a second; the
-// others go on.
+// StoreRequestKind::resume); its erases are tried again, before anything later of that file. A file
+// that cannot be opened is tried again at most once a second; the others go on.
 //
 // Thread safety: one thread.
 class StorageWorker {
@@ -67,6 +67,9 @@ class StorageWorker {
   struct File {
     std::unique_ptr<MessageStore> store;
     std::vector<Item> waiting;
+    // Of commits that failed. One a mailbox at most, so never more than there are mailboxes.
+    std::vector<MessageStore::Erase> owed;
+    Instant owed_at{};
     Instant retry_at{};
     Instant expire_at{};
     Instant written_at{};
@@ -79,6 +82,7 @@ class StorageWorker {
   void work_file(unsigned number, Now now);
   void commit(unsigned number, std::vector<Item>& batch, Now now);
   void cancel(std::vector<Item>& batch, const StoreRequest& erase);
+  void owe(File& file, const MessageStore::Erase& erase);
   void answer_puts(unsigned number, std::vector<Item>& batch, const Error* error);
   void load(unsigned number, const Item& item, Now now);
   void summarize(unsigned number, const Item& item, Now now);

@@ -324,6 +324,25 @@ TEST_F(WorkerTest, AfterAFailureAllPutsFailUntilResume) {
   EXPECT_EQ(got[0].kind, StoreReplyKind::committed);
 }
 
+TEST_F(WorkerTest, AnEraseThatFailedIsDoneBeforeAnythingLater) {
+  post_put(1);
+  work(1);
+  const auto stored = [this](int second) {
+    post({.kind = StoreRequestKind::summarize, .account_id = 1, .mailbox = {9, 9}});
+    const auto got = work(second);
+    return got.size() == 2 ? got[0].sequence : 0;
+  };
+  ASSERT_EQ(stored(1), 1u);
+  read_only_ = true;
+  restart();
+  post({.kind = StoreRequestKind::erase, .device = 1, .account_id = 1, .sequence = 1});
+  work(2);
+  EXPECT_EQ(counters_.get(StorageMetric::commit_failures), 1u);
+  read_only_ = false;
+  work(3);  // nothing else is asked of it
+  EXPECT_EQ(stored(4), 0u);
+}
+
 TEST_F(WorkerTest, AFileThatCannotBeOpenedIsTriedAgainOnceASecond) {
   broken_ = true;
   post_put(1);
