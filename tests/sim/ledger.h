@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/sim/sim_disk.h"
@@ -18,6 +19,9 @@
 //   at the end: nothing is open, and every accepted message was shown to each device it was for.
 
 namespace godwit::sim {
+
+// What one that lies says in passing, in messages that are not kept.
+inline constexpr std::string_view passing_lie = "a lie in passing";
 
 class Ledger {
  public:

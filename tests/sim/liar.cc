@@ -6,6 +6,7 @@
 
 #include "protocol/frame.h"
 #include "protocol/preamble.h"
+#include "tests/sim/ledger.h"
 
 namespace godwit::sim {
 
@@ -136,11 +137,12 @@ void Liar::write_stanza(ByteWriter& out) {
       const std::uint64_t jump = random_.below(6);
       const std::uint64_t id = jump == 0 ? 1 + random_.below(last_id_ + 1) : last_id_ + jump - 1;
       last_id_ = std::max(last_id_, id);
+      const bool passing = random_.below(5) == 0;
       protocol::write(out,
                       protocol::Message{.id = std::max<std::uint64_t>(id, 1),
                                         .peer = peer,
-                                        .ephemeral = random_.below(5) == 0,
-                                        .payload = as_bytes("a lie")},
+                                        .ephemeral = passing,
+                                        .payload = as_bytes(passing ? passing_lie : "a lie")},
                       context);
     }
   }

@@ -34,7 +34,10 @@ void draw_limits(SeededRandom& random, Plan& plan) {
                               std::chrono::milliseconds(1000)});
   settings.stanza_rate.rate_per_second = pick<std::uint32_t>(random, {10'000, 10'000, 50});
   settings.stanza_rate.burst = pick<std::uint32_t>(random, {20'000, 10});
-  settings.buffer_pool_bytes = pick<std::size_t>(random, {1u << 28, 1u << 28, 1u << 21});
+  // Blocks stay in their size class, so a pool must hold a slab of each beside the largest
+  // messages.
+  const std::size_t small_pool = plan.payload_max > 200 ? 1u << 24 : 1u << 21;
+  settings.buffer_pool_bytes = pick<std::size_t>(random, {1u << 28, 1u << 28, small_pool});
   settings.mailbox_messages_max = pick<std::uint32_t>(random, {100'000, 100'000, 30, 3});
   settings.mailbox_bytes_max = pick<std::uint64_t>(random, {1u << 26, 1u << 26, 100'000});
   settings.account_messages_max = settings.mailbox_messages_max * 4;
@@ -42,14 +45,15 @@ void draw_limits(SeededRandom& random, Plan& plan) {
   settings.in_flight_bytes_max = pick<std::uint32_t>(random, {256 * 1024, 256 * 1024, 1000});
   settings.parked_per_account_max = pick<std::uint32_t>(random, {1024, 1024, 2});
   settings.idle_accounts_max = pick<std::size_t>(random, {100'000, 1, 2});
-  settings.refusals_max = pick<std::size_t>(random, {65'536, 65'536, 1});
+  settings.refusals_max = pick<std::size_t>(random, {65'536, 65'536, 4});
   settings.senders_per_account_max = pick<std::size_t>(random, {1024, 1024, 1});
   plan.gateway.mesh_ring = pick<std::size_t>(random, {4096, 16, 2, 1});
   plan.gateway.store_ring = pick<std::size_t>(random, {8192, 8, 2, 1});
   plan.gateway.store_requests_waiting_max = pick<std::size_t>(random, {1u << 18, 1u << 18, 4});
-  plan.gateway.storage_pool_bytes = pick<std::size_t>(random, {1u << 26, 1u << 26, 1u << 21});
+  plan.gateway.storage_pool_bytes = pick<std::size_t>(random, {1u << 26, 1u << 26, small_pool});
   plan.gateway.send_queue_max = pick<std::size_t>(random, {1u << 20, 70'000});
-  plan.gateway.receive_buffer_size = pick<std::size_t>(random, {4096, 65'536, 7});
+  const std::size_t small_read = plan.payload_max > 200 ? 1000 : 7;
+  plan.gateway.receive_buffer_size = pick<std::size_t>(random, {4096, 65'536, small_read});
   plan.device_send_queue_max = pick<std::size_t>(random, {1u << 20, 2048});
 }
 
@@ -65,6 +69,7 @@ Plan Plan::draw(SeededRandom& random) {
   plan.send = pick<std::uint64_t>(random, {20, 60});
   plan.burst_max = pick<std::uint64_t>(random, {1, 4, 30});
   plan.payload_max = pick<std::uint64_t>(random, {60, 200, 200, 3000, 61'000});
+  plan.messages_max = plan.payload_max > 1000 ? 60 : 400;
   plan.pass_time = pick<std::uint64_t>(random, {2, 5, 20});
   plan.shards_max = pick<std::uint16_t>(random, {1, 2, 4});
   plan.storage_threads_max = pick<std::uint16_t>(random, {1, 1, 3});

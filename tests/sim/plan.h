@@ -19,6 +19,7 @@ struct Plan {
   unsigned devices_per_account_max = 1;
   unsigned liars = 0;
   unsigned steps = 2000;
+  std::size_t messages_max = 400;
 
   std::uint64_t send = 40;
   std::uint64_t burst_max = 4;  // messages of one send

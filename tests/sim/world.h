@@ -45,6 +45,7 @@ class World {
   void register_devices();
   void make_liar();
   void come_to_rest();
+  void everybody_writes_to_everybody();
   void check_absence();
   void check_floor();
   // Everything takes turns until `done` says so; fails with `what` when it never does.

@@ -26,7 +26,7 @@ void World::step() {
   if (!gateway_ && step_ >= gateway_back_at_) start_gateway();
   maybe_hurt_clients();
   if (gateway_) maybe_hurt_gateway();
-  if (chance(plan_.send)) send_something();
+  if (chance(plan_.send) && ledger_.sent_count() < plan_.messages_max) send_something();
   turn_somebody();
   if (gateway_ && disk_.take_crash()) crash_gateway("in a commit");
   if (step_ % 64 != 0 || failed() || !gateway_) return;
