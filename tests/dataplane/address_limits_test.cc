@@ -227,7 +227,7 @@ TEST_F(AddressLimitsTest, AShareOfTheRules) {
 TEST_F(AddressLimitsTest, AgreesWithAPlainModel) {
   const AddressRules rules{.open_max = 4,
                            .starting_max = 3,
-                           .connections = {.every = milliseconds(150), .burst = 3},
+                           .connections = {.every = milliseconds(100), .burst = 5},
                            .failures = {.every = milliseconds(300), .burst = 2}};
   struct Known {
     std::uint32_t open = 0, starting = 0;
@@ -245,7 +245,7 @@ TEST_F(AddressLimitsTest, AgreesWithAPlainModel) {
   std::array<int, 6> seen{};
   for (int i = 0; i < 60'000; ++i) {
     now += milliseconds(random.below(5));
-    if (random.below(2) == 0 || open.empty()) {
+    if (random.below(5) < 3 || open.empty()) {
       const auto number = static_cast<std::uint32_t>(random.below(20));
       Known& known = model[number];
       Admission wanted = Admission::welcome;
