@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/kem/keccak.h"
 
+#include <bit>
+
 #include "base/result.h"
 #include "crypto/kem/keccak_permutation.h"
 
@@ -23,7 +25,7 @@ void Keccak::permute() {
 
 void Keccak::absorb(Bytes bytes) {
   GODWIT_CHECK(!squeezing_);
-  auto* const state = reinterpret_cast<std::uint8_t*>(state_.data());
+  auto* const state = reinterpret_cast<std::uint8_t*>(state_);
   while (!bytes.empty()) {
     const std::size_t size = std::min(bytes.size(), rate_ - used_);
     for (std::size_t i = 0; i < size; ++i) state[used_ + i] ^= bytes[i];
@@ -37,7 +39,7 @@ void Keccak::absorb(Bytes bytes) {
 }
 
 void Keccak::squeeze(MutableBytes out) {
-  auto* const state = reinterpret_cast<std::uint8_t*>(state_.data());
+  auto* const state = reinterpret_cast<std::uint8_t*>(state_);
   if (!squeezing_) {
     state[used_] ^= keccak_suffix(kind_);
     state[rate_ - 1] ^= 0x80;

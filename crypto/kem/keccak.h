@@ -41,7 +41,7 @@ class Keccak {
   explicit Keccak(KeccakKind kind) : kind_(kind), rate_(keccak_rate(kind)) {}
   Keccak(const Keccak&) = delete;
   Keccak& operator=(const Keccak&) = delete;
-  ~Keccak() { sodium_memzero(state_.data(), sizeof state_); }
+  ~Keccak() { sodium_memzero(state_, sizeof state_); }
 
   // REQUIRES: nothing squeezed yet.
   void absorb(Bytes bytes);
@@ -54,7 +54,7 @@ class Keccak {
   std::size_t rate_;
   std::size_t used_ = 0;  // bytes of the rate absorbed, later squeezed
   bool squeezing_ = false;
-  std::array<std::uint64_t, 25> state_{};
+  std::uint64_t state_[25] = {};
 };
 
 // SHA3-256, SHA3-512 and SHAKE256 over the parts one after another.

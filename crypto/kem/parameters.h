@@ -25,7 +25,10 @@ struct KemSizes {
 
 constexpr KemSizes kem_sizes(KemSet set) {
   const bool small = set == KemSet::ml_kem_768;
-  KemSizes sizes{.rank = small ? 3u : 4u, .u_bits = small ? 10u : 11u, .v_bits = small ? 4u : 5u};
+  KemSizes sizes{};
+  sizes.rank = small ? 3 : 4;
+  sizes.u_bits = small ? 10 : 11;
+  sizes.v_bits = small ? 4 : 5;
   sizes.vector = 384 * sizes.rank;
   sizes.public_key = sizes.vector + 32;
   sizes.private_key = sizes.vector + sizes.public_key + 32 + 32;

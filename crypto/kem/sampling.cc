@@ -37,6 +37,19 @@ void sample_uniform(Poly& poly, Seed seed, std::array<std::uint8_t, 2> indices) 
   }
 }
 
+void sample_four_uniform(std::span<Poly, 4> polys, Seed seed,
+                         const std::array<std::array<std::uint8_t, 2>, 4>& indices,
+                         KeccakPath path) {
+  KeccakFour xof(KeccakKind::shake128, path);
+  xof.absorb(seed, indices, 2);
+  std::array<std::array<std::uint8_t, matrix_block>, 4> blocks;
+  std::array<std::size_t, 4> counts{};
+  while (std::ranges::min(counts) < poly_size) {
+    xof.squeeze({blocks[0], blocks[1], blocks[2], blocks[3]});
+    for (std::size_t i = 0; i < 4; ++i) counts[i] = take_samples(polys[i], counts[i], blocks[i]);
+  }
+}
+
 // Algorithm 8 with eta = 2: each coefficient is the sum of two bits less the sum of two others. The
 // sums of eight coefficients are taken at once, in pairs of bits.
 void sample_binomial(Poly& poly, std::span<const std::uint8_t, noise_bytes> bytes) {
@@ -54,25 +67,41 @@ void sample_binomial(Poly& poly, std::span<const std::uint8_t, noise_bytes> byte
 
 }  // namespace
 
-void sample_matrix(std::span<Poly> matrix, Seed seed, MatrixForm form) {
+void sample_matrix(std::span<Poly> matrix, Seed seed, MatrixForm form, KeccakPath path) {
   GODWIT_CHECK(matrix.size() == 9 || matrix.size() == 16);
   const std::uint8_t side = matrix.size() == 9 ? 3 : 4;
+  std::array<std::array<std::uint8_t, 2>, 16> indices;
   for (std::uint8_t row = 0; row < side; ++row) {
     for (std::uint8_t column = 0; column < side; ++column) {
       // A[row][column] is sampled from seed ‖ column ‖ row (algorithm 13, step 5).
-      sample_uniform(matrix[std::size_t{row} * side + column], seed,
-                     form == MatrixForm::plain ? std::array{column, row} : std::array{row, column});
+      indices[std::size_t{row} * side + column] =
+          form == MatrixForm::plain ? std::array{column, row} : std::array{row, column};
     }
   }
+  std::size_t i = 0;
+  for (; i + 4 <= matrix.size(); i += 4) {
+    sample_four_uniform(matrix.subspan(i).first<4>(), seed,
+                        {indices[i], indices[i + 1], indices[i + 2], indices[i + 3]}, path);
+  }
+  for (; i < matrix.size(); ++i) sample_uniform(matrix[i], seed, indices[i]);
 }
 
-void sample_noise(std::span<Poly> polys, Seed seed, std::uint8_t first) {
-  Secret<noise_bytes> bytes;
-  for (Poly& poly : polys) {
-    shake256(bytes.writable(), {seed, Bytes(&first, 1)});
-    sample_binomial(poly, bytes.bytes());
-    ++first;
+void sample_noise(std::span<Poly> polys, Seed seed, std::uint8_t first, KeccakPath path) {
+  Secret<4 * noise_bytes> bytes;
+  const auto part = [&](std::size_t i) {
+    return bytes.writable().subspan(i * noise_bytes).first<noise_bytes>();
+  };
+  if (polys.size() == 1) {
+    shake256(part(0), {seed, Bytes(&first, 1)});
+  } else {
+    GODWIT_CHECK(polys.size() <= 4);
+    std::array<std::array<std::uint8_t, 2>, 4> numbers{};
+    for (std::size_t i = 0; i < 4; ++i) numbers[i][0] = static_cast<std::uint8_t>(first + i);
+    KeccakFour prf(KeccakKind::shake256, path);
+    prf.absorb(seed, numbers, 1);
+    prf.squeeze({part(0), part(1), part(2), part(3)});
   }
+  for (std::size_t i = 0; i < polys.size(); ++i) sample_binomial(polys[i], part(i));
 }
 
 }  // namespace godwit::crypto

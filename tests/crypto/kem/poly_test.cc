@@ -161,7 +161,8 @@ TEST(Poly, NumbersNotBelowQAreSeen) {
 TEST(Poly, NoiseIsTheDifferenceOfBitSums) {
   const std::array<std::uint8_t, 32> seed{7};
   std::array<Poly, 5> polys;
-  sample_noise(polys, seed, 3);
+  sample_noise(std::span(polys).first<3>(), seed, 3);
+  sample_noise(std::span(polys).last<2>(), seed, 6);
   std::array<int, 5> seen{};
   for (const Poly& poly : polys) {
     for (const std::int16_t c : poly.c) {
@@ -176,6 +177,31 @@ TEST(Poly, NoiseIsTheDifferenceOfBitSums) {
   std::array<Poly, 1> last;
   sample_noise(last, seed, 7);
   EXPECT_EQ(last[0].c, polys[4].c);
+}
+
+TEST(Poly, BothPathsSampleTheSame) {
+  if (keccak_path() != KeccakPath::avx2) GTEST_SKIP() << "this processor has no AVX2";
+  SeededRandom random(4);
+  for (int round = 0; round < 50; ++round) {
+    std::array<std::uint8_t, 32> seed;
+    random.fill(seed);
+    for (const std::size_t size : {std::size_t{9}, std::size_t{16}}) {
+      std::array<Poly, 16> portable{};
+      std::array<Poly, 16> avx2{};
+      for (const MatrixForm form : {MatrixForm::plain, MatrixForm::transposed}) {
+        sample_matrix(std::span(portable).first(size), seed, form, KeccakPath::portable);
+        sample_matrix(std::span(avx2).first(size), seed, form, KeccakPath::avx2);
+        for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(portable[i].c, avx2[i].c);
+      }
+    }
+    for (std::size_t size = 1; size <= 4; ++size) {
+      std::array<Poly, 4> portable;
+      std::array<Poly, 4> avx2;
+      sample_noise(std::span(portable).first(size), seed, 250, KeccakPath::portable);
+      sample_noise(std::span(avx2).first(size), seed, 250, KeccakPath::avx2);
+      for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(portable[i].c, avx2[i].c);
+    }
+  }
 }
 
 }  // namespace

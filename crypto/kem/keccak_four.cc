@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "crypto/kem/keccak_four.h"
+
+#include "base/result.h"
+#include "crypto/constant_time.h"
+#include "crypto/kem/keccak_permutation.h"
+
+namespace godwit::crypto {
+namespace {
+
+void permute_four_portable(KeccakFour::States& states) {
+  struct State {
+    std::uint64_t lanes[keccak::lane_count];
+  };
+  Wiped<State> one;
+  for (std::size_t k = 0; k < 4; ++k) {
+    for (std::size_t i = 0; i < keccak::lane_count; ++i) one->lanes[i] = states[i][k];
+    keccak::permute(one->lanes);
+    for (std::size_t i = 0; i < keccak::lane_count; ++i) states[i][k] = one->lanes[i];
+  }
+}
+
+}  // namespace
+
+KeccakPath keccak_path() {
+  return __builtin_cpu_supports("avx2") ? KeccakPath::avx2 : KeccakPath::portable;
+}
+
+void KeccakFour::absorb(std::span<const std::uint8_t, 32> seed,
+                        const std::array<std::array<std::uint8_t, 2>, 4>& suffixes,
+                        std::size_t suffix_size) {
+  GODWIT_CHECK(suffix_size <= 2);
+  for (std::size_t k = 0; k < 4; ++k) {
+    for (std::size_t i = 0; i < seed.size() / 8; ++i) {
+      std::memcpy(&states_[i][k], seed.data() + 8 * i, 8);
+    }
+    std::uint64_t tail = std::uint64_t{keccak_suffix(kind_)} << (8 * suffix_size);
+    for (std::size_t i = 0; i < suffix_size; ++i) tail |= std::uint64_t{suffixes[k][i]} << (8 * i);
+    states_[seed.size() / 8][k] = tail;
+    states_[keccak_rate(kind_) / 8 - 1][k] ^= std::uint64_t{0x80} << 56;
+  }
+}
+
+void KeccakFour::squeeze(const std::array<MutableBytes, 4>& out) {
+  if (path_ == KeccakPath::avx2) {
+    keccak::permute_four_avx2(states_);
+  } else {
+    permute_four_portable(states_);
+  }
+  for (std::size_t k = 0; k < out.size(); ++k) {
+    GODWIT_CHECK(out[k].size() <= keccak_rate(kind_) && out[k].size() % 8 == 0);
+    for (std::size_t i = 0; i < out[k].size() / 8; ++i) {
+      std::memcpy(out[k].data() + 8 * i, &states_[i][k], 8);
+    }
+  }
+}
+
+}  // namespace godwit::crypto
