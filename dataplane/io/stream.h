@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/connection_name.h"
+#include "base/ip_address.h"
 #include "base/result.h"
 
 // The one seam between a gateway and a network: byte streams of one core, events up, calls down.
@@ -92,6 +93,8 @@ concept StreamBackend = requires(B backend, ConnectionName name, Endpoint endpoi
   { backend.pause_receive(name) } -> std::same_as<void>;
   { backend.resume_receive(name) } -> std::same_as<void>;
   { backend.close(name, CloseMode::graceful) } -> std::same_as<void>;
+  // The other side of an accepted connection. Costs nothing, and is known in on_open only.
+  { backend.peer_ip(name) } -> std::same_as<IpAddress>;
   // "host:port" of the other side, for logs at debug level and the session table.
   { backend.peer_address(name) } -> std::same_as<std::string>;
   // Flushes queued sends to the network, then handles at most about `budget` events; sleeps until

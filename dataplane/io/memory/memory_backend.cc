@@ -97,6 +97,13 @@ std::string MemoryBackend::peer_address(ConnectionName name) {
   return connection->side == 0 ? connection->link->acceptor : connection->link->connector;
 }
 
+IpAddress MemoryBackend::peer_ip(ConnectionName name) {
+  const Connection* connection = find(name);
+  if (connection == nullptr || !connection->link || connection->side == 0) return {};
+  const std::string& text = connection->link->connector;
+  return parse_ip_address(std::string_view(text).substr(0, text.rfind(':'))).value_or(IpAddress{});
+}
+
 std::uint64_t MemoryBackend::link(ConnectionName name) {
   const Connection* connection = find(name);
   return connection == nullptr || !connection->link ? 0 : connection->link->id;
@@ -208,8 +215,9 @@ bool MemoryBackend::finish_connect(std::uint32_t slot) {
     return false;
   }
   connection.link = network_.make_link();
-  connection.link->connector = "127.0.0." + std::to_string(options_.shard % 250 + 1) + ":" +
-                               std::to_string(slot % 60'000 + 1024);
+  const std::string host =
+      options_.host.empty() ? "127.0.0." + std::to_string(options_.shard % 250 + 1) : options_.host;
+  connection.link->connector = host + ":" + std::to_string(slot % 60'000 + 1024);
   connection.link->acceptor = connection.target.host + ":" + std::to_string(connection.target.port);
   connection.link->ends[0] = {this, slot};
   connection.link->ends[1] = {listener, Link::not_accepted};

@@ -28,6 +28,7 @@ class MemoryBackend {
     std::size_t send_pool_bytes = std::size_t{64} << 20;
     std::size_t receive_buffer_size = 4096;
     Duration linger = std::chrono::seconds(5);
+    std::string host;  // its own address; empty: 127.0.0.0/8, by shard
   };
 
   MemoryBackend(MemoryNetwork& network, const Options& options);
@@ -44,6 +45,7 @@ class MemoryBackend {
   void pause_receive(ConnectionName name);
   void resume_receive(ConnectionName name);
   void close(ConnectionName name, CloseMode mode);
+  IpAddress peer_ip(ConnectionName name);
   std::string peer_address(ConnectionName name);
   void wake() { woken_ = true; }
   std::size_t open_connections() const { return open_; }

@@ -64,6 +64,21 @@ Result<Listener> open_listener(const Endpoint& endpoint) {
                   ntohs(reinterpret_cast<const sockaddr_in*>(&address->storage)->sin_port)};
 }
 
+IpAddress ip_of(const sockaddr_in6& any_family) {
+  IpAddress address;
+  if (any_family.sin6_family == AF_INET6) {
+    std::memcpy(address.bytes.data(), &any_family.sin6_addr, address.bytes.size());
+  } else if (any_family.sin6_family == AF_INET) {
+    // What was written is a sockaddr_in, which is smaller.
+    sockaddr_in v4;
+    std::memcpy(&v4, &any_family, sizeof v4);
+    std::array<std::uint8_t, 4> four;
+    std::memcpy(four.data(), &v4.sin_addr, four.size());
+    address = IpAddress::v4(four);
+  }
+  return address;
+}
+
 std::string peer_of(int descriptor) {
   SocketAddress address;
   address.size = sizeof address.storage;

@@ -32,6 +32,8 @@ struct Listener {
 };
 // Listens with SO_REUSEPORT; what it accepts inherits TCP_NODELAY.
 Result<Listener> open_listener(const Endpoint& endpoint);
+// The address alone; all zeros for another family than IPv4 and IPv6.
+IpAddress ip_of(const sockaddr_in6& any_family);
 // "host:port" of the other side, empty when there is none.
 std::string peer_of(int descriptor);
 // Has the next close of this descriptor send RST.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "dataplane/io/uring/sockets.h"
 
@@ -65,16 +66,19 @@ Result<std::uint16_t> UringBackend::listen(const Endpoint& endpoint) {
   if (!listener) return std::unexpected(listener.error());
   listener_ = listener->descriptor;
   ++listener_generation_;
-  arm_accept();
+  arm_accepts();
   return listener->port;
 }
 
 void UringBackend::stop_listening() {
   if (listener_ < 0) return;
-  io_uring_sqe* sqe = ring_->sqe();
-  io_uring_prep_cancel64(sqe, tag(Op::accept, 0, listener_generation_), 0);
-  io_uring_sqe_set_data64(sqe, 0);
-  ring_->submit();  // the operation holds the socket open until then
+  for (std::uint32_t i = 0; i < accepts_.size(); ++i) {
+    if (!std::exchange(accepts_[i].armed, false)) continue;
+    io_uring_sqe* sqe = ring_->sqe();
+    io_uring_prep_cancel64(sqe, tag(Op::accept, i, listener_generation_), 0);
+    io_uring_sqe_set_data64(sqe, 0);
+  }
+  ring_->submit();  // the operations hold the socket open until then
   ::close(listener_);
   listener_ = -1;
   accept_again_ = never;
@@ -118,6 +122,10 @@ void UringBackend::set_user(ConnectionName name, std::uint64_t user) {
   if (Connection* connection = find(name)) connection->user = user;
 }
 
+IpAddress UringBackend::peer_ip(ConnectionName name) const {
+  return name.valid() && name == opening_ ? opening_address_ : IpAddress{};
+}
+
 std::string UringBackend::peer_address(ConnectionName name) {
   const Connection* connection = find(name);
   if (connection == nullptr || connection->phase == Phase::dying) return "";
@@ -146,7 +154,7 @@ void UringBackend::begin_poll(Now now, Instant deadline) {
   now_ = now;
   now_s_ = static_cast<std::uint32_t>(now.instant.time_since_epoch() / std::chrono::seconds(1));
   GODWIT_CHECK(start().has_value());
-  if (accept_again_ <= now.instant) arm_accept();
+  if (accept_again_ <= now.instant) arm_accepts();
   flush_sends();
   Duration wait{};
   const bool relief = !awaiting_pool_.empty() && send_pool_.is_relieved();

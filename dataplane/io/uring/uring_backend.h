@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <netinet/in.h>
+
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -21,6 +24,9 @@
 // time, of all that had gathered by the start of a poll(). To close, each armed operation is
 // cancelled, their last completions are awaited, and only then is the descriptor closed and the
 // slot used again, under the next generation.
+//
+// Connections are accepted by a few operations at a time, each of which takes one and says from
+// where: so a flood of connections gets no more than its share of a turn.
 //
 // A poll() makes one system call, which submits what gathered and fetches what is ready, and more
 // only while the kernel says there is more; none when there is nothing to do either way. It
@@ -60,6 +66,7 @@ class UringBackend {
   void pause_receive(ConnectionName name);
   void resume_receive(ConnectionName name);
   void close(ConnectionName name, CloseMode mode);
+  IpAddress peer_ip(ConnectionName name) const;
   // Costs system calls. Empty where direct descriptors are used and the kernel is older than 6.8.
   std::string peer_address(ConnectionName name);
   void wake();
@@ -85,6 +92,11 @@ class UringBackend {
     std::uint32_t slot = 0;
     std::int32_t buffer = -1;  // to recycle after the callback
     MutableBytes lease{};
+  };
+  struct Accept {
+    sockaddr_in6 address{};  // large enough for IPv4's
+    socklen_t size = 0;
+    bool armed = false;
   };
   struct Deadline {
     Instant at;
@@ -130,7 +142,8 @@ class UringBackend {
   bool takes_writable(std::uint32_t slot);
 
   // uring_close.cc
-  void arm_accept();
+  void arm_accepts();
+  void arm_accept(std::uint32_t index);
   Completion on_accept(const io_uring_cqe& cqe);
   void drop_accepted(std::int32_t descriptor);
   Completion on_connect(std::uint32_t slot, int result);
@@ -176,6 +189,9 @@ class UringBackend {
   std::uint32_t now_s_ = 0;
   int listener_ = -1;
   std::uint16_t listener_generation_ = 0;
+  std::array<Accept, 16> accepts_;
+  ConnectionName opening_{};  // the connection last accepted, and from where
+  IpAddress opening_address_;
   Instant accept_again_ = never;  // after the kernel was out of descriptors
   int wake_descriptor_ = -1;
   std::uint64_t wake_value_ = 0;

@@ -22,34 +22,45 @@ constexpr sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
 
 }  // namespace
 
-void UringBackend::arm_accept() {
+void UringBackend::arm_accepts() {
   accept_again_ = never;
-  io_uring_sqe* sqe = ring_->sqe();
-  if (ring_->has_direct_descriptors()) {
-    io_uring_prep_multishot_accept_direct(sqe, listener_, nullptr, nullptr, 0);
-  } else {
-    io_uring_prep_multishot_accept(sqe, listener_, nullptr, nullptr, SOCK_CLOEXEC);
+  for (std::uint32_t i = 0; i < accepts_.size(); ++i) {
+    if (!accepts_[i].armed) arm_accept(i);
   }
-  io_uring_sqe_set_data64(sqe, tag(Op::accept, 0, listener_generation_));
+}
+
+void UringBackend::arm_accept(std::uint32_t index) {
+  Accept& accept = accepts_[index];
+  accept.armed = true;
+  accept.size = sizeof accept.address;
+  auto* address = reinterpret_cast<sockaddr*>(&accept.address);
+  io_uring_sqe* sqe = ring_->sqe();
+  const bool direct = ring_->has_direct_descriptors();
+  io_uring_prep_accept(sqe, listener_, address, &accept.size, direct ? 0 : SOCK_CLOEXEC);
+  // Not by liburing's call: before 2.4 that one adds 1 to it.
+  if (direct) sqe->file_index = IORING_FILE_INDEX_ALLOC;
+  io_uring_sqe_set_data64(sqe, tag(Op::accept, index, listener_generation_));
 }
 
 UringBackend::Completion UringBackend::on_accept(const io_uring_cqe& cqe) {
   const bool current =
       listener_ >= 0 && static_cast<std::uint16_t>(cqe.user_data >> 32) == listener_generation_;
-  const bool ended = (cqe.flags & IORING_CQE_F_MORE) == 0;
+  const auto index = static_cast<std::uint32_t>(cqe.user_data);
+  if (current) accepts_[index].armed = false;
   if (cqe.res < 0) {
     // A full table of direct descriptors cost a connection; ordinary ones leave it in the backlog.
     const bool exhausted = cqe.res == -ENFILE || cqe.res == -EMFILE || cqe.res == -ENOMEM;
     refused_ += exhausted && ring_->has_direct_descriptors();
-    if (!ended || !current) return {};
+    if (!current) return {};
     if (exhausted) {
       accept_again_ = now_.instant + std::chrono::milliseconds(50);
     } else {
-      arm_accept();
+      arm_accept(index);
     }
     return {};
   }
-  if (ended && current) arm_accept();
+  const IpAddress address = current ? uring::ip_of(accepts_[index].address) : IpAddress{};
+  if (current) arm_accept(index);
   if (connections_.used() >= options_.connections_max) {
     ++refused_;
     drop_accepted(cqe.res);
@@ -61,6 +72,8 @@ UringBackend::Completion UringBackend::on_accept(const io_uring_cqe& cqe) {
   connection.fixed = ring_->has_direct_descriptors();
   connection.phase = Phase::open;
   connection.active_s = now_s_;
+  opening_ = name_of(slot);
+  opening_address_ = address;
   return {.event = Event::opened, .rearm = true, .slot = slot};
 }
 

@@ -30,6 +30,34 @@ TYPED_TEST(Conformance, PeersHaveAnAddress) {
   EXPECT_TRUE(this->server->peer_address(far).starts_with("127.0.0."));
 }
 
+TYPED_TEST(Conformance, WhoWasAcceptedIsKnownInOnOpen) {
+  this->start();
+  std::vector<IpAddress> seen;
+  this->server_handler.when_open = [&](ConnectionName name) {
+    seen.push_back(this->server->peer_ip(name));
+    EXPECT_FALSE(this->server->peer_ip({name.slot, name.shard, 0}).known());
+  };
+  for (std::size_t i = 0; i < 40; ++i) {
+    ASSERT_TRUE(this->client->connect(this->endpoint).has_value());
+  }
+  ASSERT_TRUE(this->until([&] { return seen.size() == 40; }));
+  const IpPrefix loopback = *parse_ip_prefix("127.0.0.0/8");
+  for (const IpAddress& address : seen) EXPECT_TRUE(loopback.contains(address));
+}
+
+TYPED_TEST(Conformance, WhoListensAgainAcceptsAgain) {
+  this->start();
+  this->pair();
+  for (int round = 0; round < 3; ++round) {
+    this->server->stop_listening();
+    this->turns(3);
+    const auto bound = this->server->listen({.host = "127.0.0.1", .port = 0});
+    ASSERT_TRUE(bound.has_value()) << bound.error().message;
+    this->endpoint.port = *bound;
+    for (int i = 0; i < 20; ++i) this->pair();
+  }
+}
+
 TYPED_TEST(Conformance, TheUserValueComesWithEveryEvent) {
   this->start();
   const auto [near, far] = this->pair();

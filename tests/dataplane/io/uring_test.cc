@@ -83,10 +83,13 @@ TEST_F(UringTest, Version6AddressesWork) {
   start();
   const auto bound = client->listen({.host = "::1", .port = 0});
   if (!bound) GTEST_SKIP() << "no IPv6 here: " << bound.error().message;
+  IpAddress from;
+  client_handler.when_open = [&](ConnectionName opened) { from = client->peer_ip(opened); };
   const auto name = server->connect({.host = "::1", .port = *bound});
   ASSERT_TRUE(name.has_value());
   ASSERT_TRUE(
       until([&] { return at_server(*name).opens == 1 && client_handler.opened.size() == 1; }));
+  EXPECT_EQ(from, *parse_ip_address("::1"));
   EXPECT_EQ(server->peer_address(*name), "[::1]:" + std::to_string(*bound));
 }
 
