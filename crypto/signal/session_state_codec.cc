@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "crypto/signal/session_state.h"
+
+namespace godwit::crypto::signal {
+namespace {
+
+constexpr std::uint8_t state_version = 1;
+
+void write_pending(StateWriter& out, const std::optional<PendingPreKey>& pending) {
+  out.present(pending.has_value());
+  if (!pending) return;
+  out.present(pending->one_time_id.has_value());
+  out.u32(pending->one_time_id.value_or(0));
+  out.u32(pending->signed_id);
+  out.u32(pending->kyber_id);
+  out.bytes(pending->kyber_ciphertext);
+  out.u64(static_cast<std::uint64_t>(pending->created_at.time_since_epoch().count()));
+}
+
+std::optional<PendingPreKey> take_pending(ByteReader& in) {
+  if (!take_present(in)) return std::nullopt;
+  PendingPreKey pending;
+  const bool one_time = take_present(in);
+  const std::uint32_t one_time_id = in.u32();
+  if (one_time) pending.one_time_id = one_time_id;
+  if (!one_time && one_time_id != 0) in.fail();
+  pending.signed_id = in.u32();
+  pending.kyber_id = in.u32();
+  pending.kyber_ciphertext = take_array<Kyber1024::sizes.ciphertext>(in);
+  pending.created_at = WallTime(std::chrono::milliseconds(static_cast<std::int64_t>(in.u64())));
+  return pending;
+}
+
+void write_receiver_chains(StateWriter& out, const std::vector<ReceiverChain>& chains) {
+  out.u32(static_cast<std::uint32_t>(chains.size()));
+  for (const ReceiverChain& chain : chains) {
+    out.bytes(chain.ratchet_key);
+    write_chain(out, chain.chain);
+    write_skipped(out, chain.skipped);
+  }
+}
+
+std::vector<ReceiverChain> take_receiver_chains(ByteReader& in) {
+  const std::uint32_t count = in.u32();
+  if (count > receiver_chains_max) in.fail();
+  std::vector<ReceiverChain> chains;
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    ReceiverChain chain{.ratchet_key = take_array<32>(in), .chain = take_chain(in), .skipped = {}};
+    chain.skipped = take_skipped(in, chain.chain.index);
+    chains.push_back(std::move(chain));
+  }
+  return chains;
+}
+
+void write_spqr(StateWriter& out, const Spqr& pq) {
+  SecretBytes bytes(pq.write_size());
+  ByteWriter writer(bytes);
+  pq.write(writer);
+  GODWIT_CHECK(writer.ok());
+  out.block(writer.written());
+}
+
+std::unexpected<Error> corrupt() {
+  return fail(ErrorCode::corrupt, "a stored session is damaged or of an unknown version");
+}
+
+}  // namespace
+
+void write_chain(StateWriter& out, const ChainKey& chain) {
+  out.bytes(chain.key.bytes());
+  out.u32(chain.index);
+}
+
+ChainKey take_chain(ByteReader& in) {
+  Secret<32> key = take_secret<32>(in);
+  return {std::move(key), in.u32()};
+}
+
+void write_skipped(StateWriter& out, const std::vector<SkippedKey>& skipped) {
+  out.u32(static_cast<std::uint32_t>(skipped.size()));
+  for (const SkippedKey& key : skipped) {
+    out.u32(key.counter);
+    out.bytes(key.seed.bytes());
+  }
+}
+
+std::vector<SkippedKey> take_skipped(ByteReader& in, std::uint32_t chain_index) {
+  const std::uint32_t count = in.u32();
+  if (count > skipped_message_keys_max) in.fail();
+  std::vector<SkippedKey> skipped;
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    SkippedKey key{in.u32(), take_secret<32>(in)};
+    const bool ordered = skipped.empty() || skipped.back().counter < key.counter;
+    if (!ordered || key.counter >= chain_index) in.fail();
+    skipped.push_back(std::move(key));
+  }
+  return skipped;
+}
+
+SecretBytes SessionState::write() const {
+  StateWriter out;
+  out.u8(state_version);
+  out.bytes(local_identity);
+  out.bytes(remote_identity);
+  out.u32(local_registration_id);
+  out.u32(remote_registration_id);
+  out.bytes(base_key);
+  out.bytes(root.bytes());
+  out.bytes(ratchet.private_key.bytes());
+  write_chain(out, sender_chain);
+  out.u32(previous_counter);
+  write_receiver_chains(out, receiver_chains);
+  write_pending(out, pending);
+  write_spqr(out, pq);
+  return out.take();
+}
+
+Result<SessionState> SessionState::read(Bytes bytes) {
+  if (bytes.size() > session_state_size_max) return corrupt();
+  ByteReader in(bytes);
+  if (in.u8() != state_version) return corrupt();
+  const auto local_identity = take_array<32>(in);
+  const auto remote_identity = take_array<32>(in);
+  const std::uint32_t local_registration_id = in.u32();
+  const std::uint32_t remote_registration_id = in.u32();
+  const auto base_key = take_array<32>(in);
+  Secret<32> root = take_secret<32>(in);
+  const PrivateKey ratchet = take_secret<32>(in);
+  ChainKey sender_chain = take_chain(in);
+  const std::uint32_t previous_counter = in.u32();
+  std::vector<ReceiverChain> receiver_chains = take_receiver_chains(in);
+  std::optional<PendingPreKey> pending = take_pending(in);
+  const Bytes pq_bytes = take_block(in, spqr_state_size_max);
+  if (!in.ok() || !in.at_end()) return corrupt();
+  auto pq = Spqr::read(pq_bytes);
+  if (!pq) return corrupt();
+  return SessionState{.local_identity = local_identity,
+                      .remote_identity = remote_identity,
+                      .local_registration_id = local_registration_id,
+                      .remote_registration_id = remote_registration_id,
+                      .base_key = base_key,
+                      .root = std::move(root),
+                      .ratchet = KeyPair::from_private(ratchet.bytes()),
+                      .sender_chain = std::move(sender_chain),
+                      .previous_counter = previous_counter,
+                      .receiver_chains = std::move(receiver_chains),
+                      .pending = std::move(pending),
+                      .pq = std::move(*pq)};
+}
+
+}  // namespace godwit::crypto::signal
