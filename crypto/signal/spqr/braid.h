@@ -31,6 +31,9 @@ namespace godwit::crypto::signal {
 
 class Braid {
  public:
+  // More than any session reaches; a stored one beyond it is damaged.
+  static constexpr std::uint64_t epoch_max = std::uint64_t{1} << 62;
+
   // Alice makes the first key. Epoch 0 is that of the key given here; the first agreed on is 1.
   static Braid start(const Secret<32>& key, Role role);
   Braid copy() const;
@@ -41,14 +44,15 @@ class Braid {
   };
   Sent send(RandomSource& random);
 
-  // Takes a message whose sender is certain only once its keys are; so try it on a copy. Changes
-  // nothing on an error.
+  // On an error the braid may be half changed: try on a copy.
   // not_found: an epoch that cannot have begun. refused: a header, vector or ciphertext that the
   // peer of this session did not make.
   Result<std::optional<EpochKey>> receive(const BraidMessage& message);
 
   // The key that is being agreed on. The one before it is known to both sides.
   std::uint64_t epoch() const { return epoch_; }
+  // Whether this side has the key of epoch() already, because it encapsulated it.
+  bool has_key() const;
 
   std::size_t write_size() const;
   void write(ByteWriter& out) const;
@@ -85,8 +89,16 @@ class Braid {
   Received receive_in(braid::Ct1Acknowledged& state, const BraidMessage& message);
   Received receive_in(braid::Ct2Sampled& state, const BraidMessage& message);
 
-  struct Encapsulated;
+  Sent with_chunk(BraidType type, const IndexedChunk& chunk) const;
+  Sent without_chunk(BraidType type) const;
+
+  struct Encapsulated {
+    const braid::Encapsulating& begun;
+    const braid::Kem::CiphertextU& ct1;
+    const braid::Kem::Vector& ek;
+  };
   Received finish_encapsulation(const Encapsulated& parts);
+  static Received wrong_vector();
 
   std::uint64_t epoch_;
   Authenticator authenticator_;

@@ -36,6 +36,7 @@ class ErasureEncoder {
   // The chunks in the order of their indices, from 0 again after the last.
   IndexedChunk next();
   Chunk at(std::uint16_t index) const;
+  Bytes message() const { return message_; }
 
   std::size_t write_size() const { return 2 + message_.size(); }
   void write(ByteWriter& out) const;
