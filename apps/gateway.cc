@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <utility>
 
 #include "control/metrics_page.h"
@@ -48,6 +49,15 @@ dataplane::Settings settings_of(const control::Config& config) {
   settings.mailbox_bytes_max = config.limits.mailbox_bytes_max;
   settings.account_messages_max = config.limits.mailbox_messages_max * 4;
   return settings;
+}
+
+// 0 when the system does not say.
+std::uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t all = 0;
+  std::uint64_t resident = 0;
+  if (!(file >> all >> resident)) return 0;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 std::vector<int> available_cores() {
@@ -206,6 +216,10 @@ Result<void> Gateway::open_admin() {
                             ::kill(::getpid(), SIGTERM);  // the program ends as it always does
                           }});
   options.more = operations_->commands(*control_);
+  control_->counters().set(
+      control::ControlMetric::start_time_seconds,
+      static_cast<std::uint64_t>(
+          std::chrono::floor<std::chrono::seconds>(wall_now()).time_since_epoch().count()));
   control::MetricsSources sources{.control = &control_->counters(), .version = GODWIT_VERSION};
   for (auto& unit : shards_) sources.shards.push_back(&unit->counters);
   for (auto& storage : storage_) {
@@ -228,9 +242,11 @@ Result<void> Gateway::open_admin() {
   if (config_.server.metrics.empty()) return {};
   const auto address = control::parse_host_port(config_.server.metrics);
   if (!address) return std::unexpected(address.error());
-  auto metrics =
-      control::MetricsServer::create(control_loop_->poller(), {.listen = *address},
-                                     [sources] { return control::metrics_page(sources); });
+  auto metrics = control::MetricsServer::create(
+      control_loop_->poller(), {.listen = *address}, [sources, control = control_.get()] {
+        control->counters().set(control::ControlMetric::resident_bytes, resident_bytes());
+        return control::metrics_page(sources);
+      });
   if (!metrics) return std::unexpected(metrics.error());
   metrics_server_ = std::move(*metrics);
   return {};
@@ -343,18 +359,25 @@ void Gateway::turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit) {
   const bool poll_always = config_.server.idle == control::IdleMode::poll;
   int idle = 0;
   Instant give_up = never;
+  Now now = read_clocks();
   for (;;) {
-    const Now now = read_clocks();
-    Instant sleep_until = now.instant;
     if (idle >= spins && !poll_always && give_up == never) {
       unit.parker->prepare();
       if (shard.rings_empty()) {
-        sleep_until = std::min(shard.next_deadline(), now.instant + longest_sleep);
+        const Instant until = std::min(shard.next_deadline(), now.instant + longest_sleep);
         unit.counters.add(queues::ShardMetric::idle_sleeps);
+        shard.sleep(now, until);
+        now = read_clocks();
       }
+      unit.parker->awake();
     }
-    const std::size_t done = shard.turn(now, sleep_until);
-    unit.parker->awake();
+    const std::size_t done = shard.turn(now, now.instant);
+    const Now after = read_clocks();
+    if (done > 0) {
+      unit.counters.record(queues::ShardHistogram::turn,
+                           static_cast<std::uint64_t>((after.instant - now.instant).count()));
+    }
+    now = after;
     idle = done > 0 ? 0 : idle + 1;
     if (!stopping_.load(std::memory_order_relaxed)) continue;
     if (give_up == never) {

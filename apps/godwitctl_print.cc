@@ -2,6 +2,7 @@
 #include "apps/godwitctl_print.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <ctime>
 
 namespace godwit::apps {
@@ -59,6 +60,14 @@ std::string field(std::string_view name, const std::string& value) {
   return out + value + "\n";
 }
 
+// Three digits that count.
+std::string scaled(double value) {
+  char text[32];
+  const int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
 }  // namespace
 
 std::string time_text(std::int64_t unix_seconds) {
@@ -83,6 +92,27 @@ std::string age_text(std::uint64_t seconds) {
            std::string(units[i + 1].name);
   }
   return std::to_string(seconds) + "s";
+}
+
+std::string duration_text(std::uint64_t nanoseconds) {
+  struct Unit {
+    double nanoseconds;
+    const char* name;
+  };
+  constexpr Unit units[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "us"}, {1, "ns"}};
+  const auto value = static_cast<double>(nanoseconds);
+  for (const Unit& unit : units) {
+    if (value >= unit.nanoseconds) return scaled(value / unit.nanoseconds) + unit.name;
+  }
+  return "0ns";
+}
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(units); ++unit) value /= 1024;
+  return scaled(value) + units[unit];
 }
 
 std::string table(const json& rows, const std::vector<Column>& columns) {
@@ -151,14 +181,12 @@ std::string shards_text(const json& answer) {
                                      {"BUFFERS", "buffer_pool_bytes", Form::number},
                                      {"RING FULL", "ring_full_total", Form::number}}) +
          "\n" +
-         table(answer.at("storage"),
-               {{"STORAGE", "thread", Form::number},
-                {"COMMITS", "storage_commits_total", Form::number},
-                {"FAILED", "storage_commit_failures_total", Form::number},
-                {"STORED", "storage_messages_stored_total", Form::number},
-                {"LOADED", "storage_messages_loaded_total", Form::number},
-                {"EXPIRED", "storage_messages_expired_total", Form::number},
-                {"LAST COMMIT US", "storage_commit_microseconds", Form::number}});
+         table(answer.at("storage"), {{"STORAGE", "thread", Form::number},
+                                      {"COMMITS", "storage_commits_total", Form::number},
+                                      {"FAILED", "storage_commit_failures_total", Form::number},
+                                      {"STORED", "storage_messages_stored_total", Form::number},
+                                      {"LOADED", "storage_messages_loaded_total", Form::number},
+                                      {"EXPIRED", "storage_messages_expired_total", Form::number}});
 }
 
 }  // namespace godwit::apps

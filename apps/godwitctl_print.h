@@ -26,5 +26,9 @@ std::string shards_text(const nlohmann::json& answer);
 std::string time_text(std::int64_t unix_seconds);
 // "3d 4h", "5m 12s".
 std::string age_text(std::uint64_t seconds);
+// "1.50ms", "12.3us".
+std::string duration_text(std::uint64_t nanoseconds);
+// "783B", "1.50GiB".
+std::string size_text(std::uint64_t bytes);
 
 }  // namespace godwit::apps

@@ -14,11 +14,34 @@ using nlohmann::json;
 
 constexpr std::uint64_t queues_limit_default = 20;
 
-template <typename Metric>
-json to_json(std::span<const queues::MetricInfo> infos, const queues::Counters<Metric>& counters) {
+// Nanoseconds and counts as they are recorded; buckets that hold something, each by its largest
+// value, so that two answers can be subtracted.
+json to_json(const queues::HistogramSnapshot& seen) {
+  json buckets = json::array();
+  for (std::size_t i = 0; i < queues::HistogramSnapshot::buckets; ++i) {
+    if (seen.counts[i] == 0) continue;
+    buckets.push_back({queues::HistogramSnapshot::upper_of(i), seen.counts[i]});
+  }
+  return {{"count", seen.count()},        {"sum", seen.sum},
+          {"p50", seen.quantile(0.5)},    {"p99", seen.quantile(0.99)},
+          {"p999", seen.quantile(0.999)}, {"buckets", std::move(buckets)}};
+}
+
+// Metrics by name, with the label where there is one: "handshakes_total{result=\"failed\"}".
+template <typename Which, typename Source>
+json to_json(std::span<const queues::MetricInfo> infos,
+             std::span<const queues::HistogramInfo> histograms, const Source& source) {
   json values = json::object();
   for (std::size_t metric = 0; metric < infos.size(); ++metric) {
-    values[std::string(infos[metric].name)] = counters.get(static_cast<Metric>(metric));
+    const queues::MetricInfo& info = infos[metric];
+    const std::string label = info.label.empty() ? "" : "{" + std::string(info.label) + "}";
+    values[std::string(info.name) + label] =
+        source.get(static_cast<typename Source::Which>(metric));
+  }
+  json& distributions = values["histograms"] = json::object();
+  for (std::size_t index = 0; index < histograms.size(); ++index) {
+    distributions[std::string(histograms[index].name)] =
+        to_json(source.snapshot(static_cast<Which>(index)));
   }
   return values;
 }
@@ -95,14 +118,16 @@ AdminCommands::Answer AdminCommands::status(Now now) const {
 AdminCommands::Answer AdminCommands::shards() const {
   json shards = json::array();
   for (const Control::ShardLink& link : control_.options().shards) {
-    json row = to_json<queues::ShardMetric>(queues::shard_metrics, *link.counters);
+    json row = to_json<queues::ShardHistogram>(queues::shard_metrics, queues::shard_histograms,
+                                               *link.counters);
     row["shard"] = shards.size();
     row["ring_depth"] = link.from_shard->depth();
     shards.push_back(std::move(row));
   }
   json storage = json::array();
   for (const StorageLink& link : options_.storage) {
-    json row = to_json<queues::StorageMetric>(queues::storage_metrics, *link.counters);
+    json row = to_json<queues::StorageHistogram>(queues::storage_metrics,
+                                                 queues::storage_histograms, *link.counters);
     row["thread"] = storage.size();
     storage.push_back(std::move(row));
   }

@@ -21,6 +21,9 @@ enum class ControlMetric : std::size_t {
   server_iqs,
   account_store_failing,
   admin_commands,
+  resident_bytes,
+  start_time_seconds,
+  log_lines_suppressed,
   count_
 };
 
@@ -40,6 +43,10 @@ inline constexpr std::array<queues::MetricInfo, static_cast<std::size_t>(Control
         {"server_iqs_total", queues::MetricKind::counter, "Requests to the server answered."},
         {"account_store_failing", queues::MetricKind::gauge, "1 while the account database fails."},
         {"admin_commands_total", queues::MetricKind::counter, "Commands of operators carried out."},
+        {"resident_bytes", queues::MetricKind::gauge, "Memory of the process."},
+        {"start_time_seconds", queues::MetricKind::gauge, "When it started, Unix time."},
+        {"log_lines_suppressed_total", queues::MetricKind::counter,
+         "Lines the log left out because there were too many of their kind."},
     }};
 
 using ControlCounters = queues::Counters<ControlMetric>;

@@ -15,6 +15,7 @@
 #include "crypto/keyed_hash.h"
 #include "dataplane/io/stream.h"
 #include "dataplane/output.h"
+#include "dataplane/refusal_metric.h"
 #include "dataplane/session.h"
 #include "dataplane/settings.h"
 #include "protocol/frame.h"
@@ -118,6 +119,7 @@ class Front {
   void pace(Session& session);
   std::size_t resume_paced();
   bool post_home(Session& session, queues::Command command);
+  void record_delivery(std::uint64_t accepted_ns);
   void settle(Session& session, std::uint32_t number);
   void refuse(Session& session, protocol::StanzaType kind, std::uint64_t id, std::uint32_t number,
               protocol::Condition condition);
@@ -147,6 +149,7 @@ class Front {
   queues::ShardCounters& counters_;
   Now now_{};
   std::vector<std::unique_ptr<std::array<Session, 256>>> pages_;  // by connection slot
+  std::size_t pages_made_ = 0;
   queues::Slab<OutputNode> nodes_;
   std::vector<ConnectionName> dirty_;
   std::deque<Deadline> starting_;  // constant wait, so in order

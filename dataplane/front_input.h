@@ -38,7 +38,10 @@ void Front<Io>::on_open(ConnectionName name, bool) {
   }
   const std::size_t page = name.slot / 256;
   if (page >= pages_.size()) pages_.resize(page + 1);
-  if (!pages_[page]) pages_[page] = std::make_unique<std::array<Session, 256>>();
+  if (!pages_[page]) {
+    pages_[page] = std::make_unique<std::array<Session, 256>>();
+    ++pages_made_;
+  }
   Session& session = (*pages_[page])[name.slot % 256];
   session = Session{};
   session.name = name;
@@ -200,6 +203,7 @@ bool Front<Io>::on_frame(Session& session, MutableBytes body) {
       fail_parse(session);
       return false;
     }
+    counters_.add(queues::ShardMetric::stanzas_received);
     if (!on_stanza(session, *stanza)) return false;
   }
   return true;

@@ -121,14 +121,17 @@ bool Front<Io>::send_frame(Session& session) {
   const std::uint64_t last_sent = session.last_sent;
   std::uint32_t index = session.pending_head;
   std::size_t deliveries = 0;
+  std::size_t stanzas = 0;
   for (; index != 0; index = nodes_[index].next) {
     if (!write_node(out, session, nodes_[index])) break;
     deliveries += nodes_[index].type == OutputKind::delivery;
+    ++stanzas;
   }
   std::uint32_t acknowledged = session.acknowledged;
   if (index == 0 && session.settled.upto() != acknowledged &&
       protocol::write(out, protocol::Ack{.upto = session.settled.upto()})) {
     acknowledged = session.settled.upto();
+    ++stanzas;
   }
   GODWIT_CHECK(out.size() > 0);
 
@@ -147,6 +150,7 @@ bool Front<Io>::send_frame(Session& session) {
   counters_.add(queues::ShardMetric::frames_sent);
   counters_.add(queues::ShardMetric::bytes_sent, chunk.size());
   counters_.add(queues::ShardMetric::messages_delivered, deliveries);
+  counters_.add(queues::ShardMetric::stanzas_sent, stanzas);
   session.acknowledged = acknowledged;
   while (session.pending_head != index) {
     const std::uint32_t done = session.pending_head;
@@ -300,6 +304,9 @@ template <io::StreamBackend Io>
 void Front<Io>::publish_gauges() {
   counters_.set(queues::ShardMetric::connections_open, open_);
   counters_.set(queues::ShardMetric::sessions, ready_);
+  counters_.set(queues::ShardMetric::memory_sessions,
+                pages_made_ * sizeof(std::array<Session, 256>));
+  counters_.set(queues::ShardMetric::memory_output, nodes_.memory_bytes());
 }
 
 template <io::StreamBackend Io>

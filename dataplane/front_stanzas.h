@@ -275,7 +275,16 @@ void Front<Io>::refuse(Session& session, protocol::StanzaType kind, std::uint64_
                    .type = OutputKind::refusal,
                    .kind = static_cast<std::uint8_t>(kind),
                    .condition = static_cast<std::uint8_t>(condition)});
+  counters_.add(refusal_metric(condition));
   settle(session, number);
+}
+
+template <io::StreamBackend Io>
+void Front<Io>::record_delivery(std::uint64_t accepted_ns) {
+  if (accepted_ns == 0) return;
+  // Of another core's turn, which may have begun after this one's.
+  const auto now_ns = static_cast<std::uint64_t>(now_.instant.time_since_epoch().count());
+  counters_.record(queues::ShardHistogram::delivery, now_ns - std::min(now_ns, accepted_ns));
 }
 
 template <io::StreamBackend Io>
@@ -310,6 +319,7 @@ void Front<Io>::handle(queues::Command command) {
   if (!alive) return;
   switch (command.kind) {
     case CommandKind::deliver:
+      record_delivery(command.sender);
       return append(*session, {.buffer = std::move(buffer),
                                .sequence = command.sequence,
                                .number = command.number,

@@ -29,6 +29,7 @@ Home::~Home() {
 }
 
 void Home::handle(Command command, Now now) {
+  now_ = now.instant;
   switch (command.kind) {
     case CommandKind::message:
     case CommandKind::relay: {
@@ -70,6 +71,7 @@ void Home::handle(Command command, Now now) {
 }
 
 void Home::handle(queues::StoreReply reply, Now now) {
+  now_ = now.instant;
   switch (reply.kind) {
     case StoreReplyKind::committed:
       return on_committed(reply, now);
@@ -88,6 +90,7 @@ void Home::handle(queues::StoreReply reply, Now now) {
 }
 
 std::size_t Home::expire(Now now) {
+  now_ = now.instant;
   return wheel_.advance(now.instant, [&](Timer timer) { on_timer(timer.mailbox, now); });
 }
 
@@ -96,6 +99,10 @@ void Home::publish_gauges() {
   counters_.set(queues::ShardMetric::mailboxes_loaded, mailboxes_.mailboxes_used());
   counters_.set(queues::ShardMetric::messages_in_memory, mailboxes_.entries_used());
   counters_.set(queues::ShardMetric::messages_at_risk, unsafe_);
+  counters_.set(queues::ShardMetric::memory_accounts, accounts_.memory_bytes());
+  counters_.set(queues::ShardMetric::memory_mailboxes, mailboxes_.mailboxes_memory_bytes());
+  counters_.set(queues::ShardMetric::memory_entries, mailboxes_.entries_memory_bytes());
+  counters_.set(queues::ShardMetric::memory_records, mailboxes_.records_memory_bytes());
 }
 
 }  // namespace godwit::dataplane

@@ -144,7 +144,10 @@ class Home {
   void remember_seen(Account& account, const queues::Command& command);
   void acknowledge(queues::Mailbox& mailbox, std::uint64_t upto);
   void drop_acknowledged(queues::Mailbox& mailbox, std::uint32_t entry);
-  void make_safe(queues::MessageRecord& record);
+  void make_safe(const queues::MailboxEntry& entry);
+  // Of an entry that was accepted here (`timed`), from then until this turn.
+  Duration age_of(const queues::MailboxEntry& entry) const;
+  void record_age(queues::ShardHistogram histogram, const queues::MailboxEntry& entry);
   void settle(ConnectionName session, std::uint32_t number);
   void refuse(const queues::Command& command, protocol::Condition condition);
   void refuse_entry(queues::Mailbox& mailbox, std::uint32_t entry, protocol::Condition condition);
@@ -205,6 +208,7 @@ class Home {
   std::uint32_t evict_hand_ = 1;
   std::size_t parked_ = 0;
   std::size_t unsafe_ = 0;
+  Instant now_{};  // of this turn, for what is measured alone
 };
 
 }  // namespace godwit::dataplane

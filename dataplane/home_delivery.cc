@@ -43,10 +43,14 @@ bool Home::deliver(Mailbox& mailbox, std::uint32_t index, Now now) {
   const MessageRecord& record = mailboxes_.record(entry.record);
   const auto now_s = static_cast<std::uint32_t>(
       std::chrono::floor<std::chrono::seconds>(now.wall).time_since_epoch().count());
+  const bool measured = entry.timed && entry.state != queues::EntryState::stored;
+  const auto accepted_at =
+      measured ? static_cast<std::uint64_t>((now_ - age_of(entry)).time_since_epoch().count()) : 0;
   const Command command{.kind = CommandKind::deliver,
                         .number = now_s > record.accepted_s ? now_s - record.accepted_s : 0,
                         .session = mailbox.session,
                         .sequence = entry.sequence,
+                        .sender = accepted_at,
                         .buffer = record.buffer.share().release()};
   if (!to_front(command)) return false;
   mailboxes_.set_in_flight(mailbox, index);

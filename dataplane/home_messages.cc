@@ -56,9 +56,13 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
   for (const std::uint32_t device : devices_of(account)) {
     Mailbox& mailbox = mailboxes_.at(device);
     if (to_device != 0 && mailbox.device != to_device) continue;
-    const std::uint32_t entry = mailboxes_.append(mailbox, record);
-    mailboxes_.entry(entry).appended_ms =
-        static_cast<std::uint32_t>(now.instant.time_since_epoch() / std::chrono::milliseconds(1));
+    queues::MailboxEntry& entry = mailboxes_.entry(mailboxes_.append(mailbox, record));
+    const Duration since = now.instant.time_since_epoch();
+    entry.appended_ms = static_cast<std::uint32_t>(since / std::chrono::milliseconds(1));
+    entry.appended_us = static_cast<std::uint16_t>(since / std::chrono::microseconds(1) % 1000);
+    entry.timed = true;
+    counters_.record(queues::ShardHistogram::mailbox_messages,
+                     std::uint64_t{mailbox.store().count} + mailbox.unstored);
   }
   if (settings_.ack_after == AckAfter::memory) {
     settle(command.session, command.number);
@@ -172,16 +176,32 @@ void Home::drop_acknowledged(Mailbox& mailbox, std::uint32_t index) {
     if (store.count > 0) --store.count;
     store.bytes -= std::min<std::uint64_t>(store.bytes, record.buffer.bytes().size());
   } else {
-    make_safe(record);
+    make_safe(entry);
   }
   counters_.add(ShardMetric::messages_acknowledged);
+  record_age(queues::ShardHistogram::acknowledgement, entry);
   mailboxes_.remove(mailbox, index);
 }
 
+Duration Home::age_of(const queues::MailboxEntry& entry) const {
+  constexpr auto millisecond = std::chrono::milliseconds(1);
+  const Duration since = now_.time_since_epoch();
+  const std::uint32_t age_ms = static_cast<std::uint32_t>(since / millisecond) - entry.appended_ms;
+  const Duration age =
+      age_ms * millisecond + since % millisecond - std::chrono::microseconds(entry.appended_us);
+  return std::max(age, Duration{});
+}
+
+void Home::record_age(queues::ShardHistogram histogram, const queues::MailboxEntry& entry) {
+  if (entry.timed) counters_.record(histogram, static_cast<std::uint64_t>(age_of(entry).count()));
+}
+
 // One more of the record's entries is acknowledged or stored; the last one settles its sender.
-void Home::make_safe(MessageRecord& record) {
+void Home::make_safe(const queues::MailboxEntry& entry) {
+  MessageRecord& record = mailboxes_.record(entry.record);
   if (--record.unsafe > 0) return;
   --unsafe_;
+  record_age(queues::ShardHistogram::settlement, entry);
   if (record.origin.valid()) settle(record.origin, record.number);
   record.origin = {};
 }
@@ -193,7 +213,6 @@ void Home::settle(ConnectionName session, std::uint32_t number) {
 void Home::refuse(const Command& command, Condition condition) {
   Command copy = command;
   copy.take_buffer();
-  counters_.add(ShardMetric::messages_refused);
   const bool is_message = command.kind == CommandKind::message;
   const auto kind = is_message ? static_cast<std::uint16_t>(protocol::StanzaType::message)
                                : static_cast<std::uint16_t>(command.detail);

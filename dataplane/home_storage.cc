@@ -102,7 +102,7 @@ void Home::on_committed(const StoreReply& reply, Now now) {
   const std::uint32_t index = mailboxes_.find_entry(*mailbox, reply.sequence);
   if (index == 0) return;  // acknowledged meanwhile: its erase follows the put
   mailboxes_.set_stored(*mailbox, index);
-  make_safe(mailboxes_.record(mailboxes_.entry(index).record));
+  make_safe(mailboxes_.entry(index));
   // Memory is for what is on its way: the rest is loaded again when its turn comes.
   if (!mailboxes_.entry(index).in_flight) drop_stored(*mailbox, index);
   pump(reply.mailbox, *mailbox, now);

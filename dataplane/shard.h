@@ -71,8 +71,11 @@ class Shard {
     constexpr std::size_t ring_budget = 1024;
     front_.begin_turn(now);
     std::size_t done = options_.io.poll(now, io_budget, may_sleep_until, front_);
-    done +=
-        port_.drain(ring_budget, [&](const queues::Command& command) { dispatch(command, now); });
+    done += port_.drain(
+        ring_budget, [&](const queues::Command& command) { dispatch(command, now); },
+        [&](std::size_t count) {
+          options_.counters.record(queues::ShardHistogram::ring_commands, count);
+        });
     for (auto* replies : options_.store_replies) {
       done += replies->drain(ring_budget,
                              [&](const queues::StoreReply& reply) { home_.handle(reply, now); });
@@ -85,6 +88,13 @@ class Shard {
     options_.counters.add(queues::ShardMetric::turns);
     if (done == 0 || ++turns_ % 64 == 0) publish_gauges();
     return done;
+  }
+
+  // Waits for the network until something is there, and leaves it for the next turn: so that one
+  // reads the clock after the wait.
+  std::size_t sleep(Now now, Instant until) {
+    front_.begin_turn(now);
+    return options_.io.poll(now, 0, until, front_);
   }
 
   // When the next turn is due although nothing comes.
@@ -153,6 +163,7 @@ class Shard {
     home_.publish_gauges();
     options_.counters.set(queues::ShardMetric::ring_full, port_.full_count());
     options_.counters.set(queues::ShardMetric::buffer_pool_bytes, options_.pool.in_use());
+    options_.counters.set(queues::ShardMetric::memory_buffers, options_.pool.memory_bytes());
   }
 
   const Options options_;

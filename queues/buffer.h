@@ -100,6 +100,8 @@ class BufferPool {
   std::size_t limit() const { return limit_; }
   // Bytes of blocks handed out and not yet back on a free list. Owner only.
   std::size_t in_use() const { return in_use_; }
+  // Bytes taken from the system, handed out or free. Owner only.
+  std::size_t memory_bytes() const { return reserved_; }
   // Takes back what other threads have dropped. Owner only; allocate() does it when it runs short.
   void collect();
 

@@ -29,8 +29,8 @@ enum class CommandKind : std::uint8_t {
   window,       // session, mailbox, number = window
 
   // Home to front.
-  deliver,   // session, sequence, number = delay in seconds, detail = Envelope flags, buffer =
-             // Envelope + body
+  deliver,   // session, sequence, number = delay in seconds, detail = Envelope flags, sender = when
+             // it was accepted (monotonic, ns; 0 not to be measured), buffer = Envelope + body
   relayed,   // session, buffer = one encoded stanza
   settled,   // session, number
   refused,   // session, number, id, detail = protocol::Condition, device = protocol::StanzaType

@@ -7,8 +7,12 @@
 #include <cstdint>
 #include <string_view>
 
+#include "queues/histogram.h"
+
 // Numbers a thread publishes about itself: written by one thread, read by any, relaxed. The names
 // are those of the metrics page, without the prefix "godwit_".
+//
+// Metrics that differ in a label alone follow each other and share name and help.
 
 namespace godwit::queues {
 
@@ -18,6 +22,7 @@ struct MetricInfo {
   std::string_view name;
   MetricKind kind;
   std::string_view help;
+  std::string_view label{};  // "reason=\"full\""; most have none
 };
 
 enum class ShardMetric : std::size_t {
@@ -36,13 +41,19 @@ enum class ShardMetric : std::size_t {
   sessions_replaced,
   frames_received,
   frames_sent,
+  stanzas_received,
+  stanzas_sent,
   bytes_received,
   bytes_sent,
   frames_malformed,
   messages_received,
   messages_delivered,
   messages_settled,
-  messages_refused,
+  refused_follows,
+  refused_full,
+  refused_not_found,
+  refused_unavailable,
+  refused_other,
   messages_duplicate,
   messages_acknowledged,
   messages_dropped_ephemeral,
@@ -57,8 +68,22 @@ enum class ShardMetric : std::size_t {
   store_failing,
   ring_full,
   buffer_pool_bytes,
+  memory_buffers,
+  memory_sessions,
+  memory_output,
+  memory_accounts,
+  memory_mailboxes,
+  memory_entries,
+  memory_records,
   count_
 };
+
+inline constexpr std::string_view handshakes_help =
+    "Noise handshakes by result; timed-out are those that did not get as far as a login in time.";
+inline constexpr std::string_view refused_help =
+    "Stanzas refused with an error by this front, by condition.";
+inline constexpr std::string_view memory_help =
+    "Memory a pool has taken; it is used again, not given back.";
 
 inline constexpr std::array<MetricInfo, static_cast<std::size_t>(ShardMetric::count_)>
     shard_metrics{{
@@ -68,10 +93,9 @@ inline constexpr std::array<MetricInfo, static_cast<std::size_t>(ShardMetric::co
         {"connections_open", MetricKind::gauge, "Connections open, in any state."},
         {"connections_refused_total", MetricKind::counter,
          "Connections closed at once because a limit was reached."},
-        {"handshakes_completed_total", MetricKind::counter, "Noise handshakes completed."},
-        {"handshakes_failed_total", MetricKind::counter, "Noise handshakes that failed."},
-        {"handshakes_timed_out_total", MetricKind::counter,
-         "Connections closed before they had logged in, for time."},
+        {"handshakes_total", MetricKind::counter, handshakes_help, "result=\"completed\""},
+        {"handshakes_total", MetricKind::counter, handshakes_help, "result=\"failed\""},
+        {"handshakes_total", MetricKind::counter, handshakes_help, "result=\"timed-out\""},
         {"logins_accepted_total", MetricKind::counter, "Sessions begun."},
         {"logins_refused_total", MetricKind::counter, "Logins refused."},
         {"registrations_requested_total", MetricKind::counter, "Registrations passed to control."},
@@ -80,6 +104,8 @@ inline constexpr std::array<MetricInfo, static_cast<std::size_t>(ShardMetric::co
          "Sessions ended because the device connected again."},
         {"frames_received_total", MetricKind::counter, "Frames received and opened."},
         {"frames_sent_total", MetricKind::counter, "Frames sealed and sent."},
+        {"stanzas_received_total", MetricKind::counter, "Stanzas received, of every kind."},
+        {"stanzas_sent_total", MetricKind::counter, "Stanzas sent, of every kind."},
         {"bytes_received_total", MetricKind::counter, "Bytes received, as on the stream."},
         {"bytes_sent_total", MetricKind::counter, "Bytes given to the stream."},
         {"frames_malformed_total", MetricKind::counter,
@@ -90,8 +116,15 @@ inline constexpr std::array<MetricInfo, static_cast<std::size_t>(ShardMetric::co
          "Message deliveries sent by this front, repeats included."},
         {"messages_settled_total", MetricKind::counter,
          "Messages acknowledged to senders by this front."},
-        {"messages_refused_total", MetricKind::counter,
-         "Stanzas refused with an error by this home."},
+        {"stanzas_refused_total", MetricKind::counter, refused_help,
+         "condition=\"follows-refused\""},
+        {"stanzas_refused_total", MetricKind::counter, refused_help,
+         "condition=\"resource-constraint\""},
+        {"stanzas_refused_total", MetricKind::counter, refused_help,
+         "condition=\"item-not-found\""},
+        {"stanzas_refused_total", MetricKind::counter, refused_help,
+         "condition=\"service-unavailable\""},
+        {"stanzas_refused_total", MetricKind::counter, refused_help, "condition=\"other\""},
         {"messages_duplicate_total", MetricKind::counter, "Messages this home had seen before."},
         {"messages_acknowledged_total", MetricKind::counter,
          "Mailbox entries acknowledged by recipients at this home."},
@@ -110,6 +143,42 @@ inline constexpr std::array<MetricInfo, static_cast<std::size_t>(ShardMetric::co
         {"store_failing", MetricKind::gauge, "1 while the last answer from storage was a failure."},
         {"ring_full_total", MetricKind::counter, "Commands that found a ring full and waited."},
         {"buffer_pool_bytes", MetricKind::gauge, "Bytes of payload buffers in use."},
+        {"memory_bytes", MetricKind::gauge, memory_help, "pool=\"buffers\""},
+        {"memory_bytes", MetricKind::gauge, memory_help, "pool=\"sessions\""},
+        {"memory_bytes", MetricKind::gauge, memory_help, "pool=\"output\""},
+        {"memory_bytes", MetricKind::gauge, memory_help, "pool=\"accounts\""},
+        {"memory_bytes", MetricKind::gauge, memory_help, "pool=\"mailboxes\""},
+        {"memory_bytes", MetricKind::gauge, memory_help, "pool=\"entries\""},
+        {"memory_bytes", MetricKind::gauge, memory_help, "pool=\"records\""},
+    }};
+
+// Times in nanoseconds.
+enum class ShardHistogram : std::size_t {
+  turn,
+  ring_commands,
+  delivery,
+  acknowledgement,
+  settlement,
+  mailbox_messages,
+  count_
+};
+
+inline constexpr std::array<HistogramInfo, static_cast<std::size_t>(ShardHistogram::count_)>
+    shard_histograms{{
+        {"turn_seconds", HistogramUnit::nanoseconds, 9, 30, "Turns that did something."},
+        {"ring_commands", HistogramUnit::count, 0, 12,
+         "Commands a turn found in a ring that had any."},
+        {"delivery_seconds", HistogramUnit::nanoseconds, 10, 36,
+         "From a message's acceptance by its home until the front of a connected device has it; "
+         "without what storage had."},
+        {"acknowledgement_seconds", HistogramUnit::nanoseconds, 10, 36,
+         "From a message's acceptance to its acknowledgement by a device; without what was loaded "
+         "from storage."},
+        {"settlement_seconds", HistogramUnit::nanoseconds, 10, 36,
+         "From a message's acceptance until all its devices have acknowledged it or it is on disk: "
+         "what its sender waits for."},
+        {"mailbox_messages", HistogramUnit::count, 0, 20,
+         "Messages that waited for a device as one more came, that one included."},
     }};
 
 enum class StorageMetric : std::size_t {
@@ -120,8 +189,7 @@ enum class StorageMetric : std::size_t {
   messages_cancelled,
   messages_loaded,
   messages_expired,
-  batch_messages_last,
-  commit_microseconds_last,
+  buffer_pool_bytes,
   failing,
   count_
 };
@@ -137,14 +205,25 @@ inline constexpr std::array<MetricInfo, static_cast<std::size_t>(StorageMetric::
         {"storage_messages_loaded_total", MetricKind::counter, "Messages loaded."},
         {"storage_messages_expired_total", MetricKind::counter,
          "Messages erased because their time to live ended."},
-        {"storage_batch_messages", MetricKind::gauge, "Messages in the last group commit."},
-        {"storage_commit_microseconds", MetricKind::gauge, "Duration of the last group commit."},
+        {"storage_buffer_pool_bytes", MetricKind::gauge,
+         "Bytes of buffers with loaded messages that are not delivered yet."},
         {"storage_failing", MetricKind::gauge, "1 while the last commit failed."},
+    }};
+
+enum class StorageHistogram : std::size_t { commit, batch_messages, load, count_ };
+
+inline constexpr std::array<HistogramInfo, static_cast<std::size_t>(StorageHistogram::count_)>
+    storage_histograms{{
+        {"storage_commit_seconds", HistogramUnit::nanoseconds, 14, 34, "Group commits."},
+        {"storage_batch_messages", HistogramUnit::count, 0, 14, "Messages in a group commit."},
+        {"storage_load_seconds", HistogramUnit::nanoseconds, 12, 34,
+         "Loads of a window of messages."},
     }};
 
 template <typename Metric>
 class Counters {
  public:
+  using Which = Metric;
   static constexpr std::size_t size = static_cast<std::size_t>(Metric::count_);
 
   // The owning thread only: a load and a store, no locked instruction.
@@ -164,7 +243,7 @@ class Counters {
   alignas(128) std::array<std::atomic<std::uint64_t>, size> values_{};
 };
 
-using ShardCounters = Counters<ShardMetric>;
-using StorageCounters = Counters<StorageMetric>;
+class ShardCounters : public Counters<ShardMetric>, public Histograms<ShardHistogram> {};
+class StorageCounters : public Counters<StorageMetric>, public Histograms<StorageHistogram> {};
 
 }  // namespace godwit::queues

@@ -54,9 +54,12 @@ struct MailboxEntry {
   std::uint32_t next = 0;
   std::uint32_t record = 0;
   std::uint32_t appended_ms = 0;  // of the monotonic clock, wraps
+  std::uint16_t appended_us = 0;  // beyond that millisecond
   EntryState state = EntryState::fresh;
   bool in_flight = false;
+  bool timed = false;  // appended_* are set: it was accepted here, not loaded
 };
+static_assert(sizeof(MailboxEntry) <= 32);
 
 // What storage holds of a mailbox. Most mailboxes are read before anything of theirs is stored, so
 // this is apart.
@@ -153,6 +156,9 @@ class MailboxSet {
 
   std::size_t entries_used() const { return entries_.used(); }
   std::size_t mailboxes_used() const { return mailboxes_.used(); }
+  std::size_t mailboxes_memory_bytes() const { return mailboxes_.memory_bytes(); }
+  std::size_t entries_memory_bytes() const { return entries_.memory_bytes(); }
+  std::size_t records_memory_bytes() const { return records_.memory_bytes(); }
 
  private:
   void link_after(Mailbox& mailbox, std::uint32_t entry, std::uint32_t previous);

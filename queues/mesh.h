@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "queues/command.h"
@@ -64,15 +65,22 @@ class CommandPort {
     for (auto& outbox : outboxes_) outbox->flush();
   }
 
-  // Hands at most `budget` commands from each participant to `handle(Command)`.
-  template <typename Handle>
-  std::size_t drain(std::size_t budget, Handle&& handle) {
+  // Hands at most `budget` commands from each participant to `handle(Command)`, and how many to
+  // `note(std::size_t)` for each participant that sent any.
+  template <typename Handle, typename Note>
+  std::size_t drain(std::size_t budget, Handle&& handle, Note&& note) {
     std::size_t done = 0;
     for (std::size_t from = mesh_.participants(); from-- > 0;) {
-      done +=
+      const std::size_t count =
           mesh_.ring(from, self_).drain(budget, [&](const Command& command) { handle(command); });
+      if (count > 0) note(count);
+      done += count;
     }
     return done;
+  }
+  template <typename Handle>
+  std::size_t drain(std::size_t budget, Handle&& handle) {
+    return drain(budget, std::forward<Handle>(handle), [](std::size_t) {});
   }
 
   bool empty() const {

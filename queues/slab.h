@@ -39,6 +39,8 @@ class Slab {
     return (*chunks_[index / ChunkSize])[index % ChunkSize];
   }
   std::size_t used() const { return used_; }
+  // Taken from the system, in use or free.
+  std::size_t memory_bytes() const { return chunks_.size() * sizeof(Chunk); }
   // One past the highest index ever handed out.
   std::uint32_t end() const { return static_cast<std::uint32_t>(chunks_.size() * ChunkSize); }
 

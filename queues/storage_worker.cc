@@ -51,6 +51,7 @@ std::size_t StorageWorker::do_work(Now now) {
   }
   if (taken == 0) quiet_work(now);
   for (const Link& link : options_.homes) link.replies->flush();
+  options_.counters.set(StorageMetric::buffer_pool_bytes, pool_.in_use());
   return taken;
 }
 
@@ -154,9 +155,8 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
     MessageStore* store = store_of(number, now);
     const Instant before = options_.clock();
     auto done = store != nullptr ? store->apply(operations_) : std::unexpected(unavailable);
-    options_.counters.set(
-        StorageMetric::commit_microseconds_last,
-        static_cast<std::uint64_t>((options_.clock() - before) / std::chrono::microseconds(1)));
+    options_.counters.record(StorageHistogram::commit,
+                             static_cast<std::uint64_t>((options_.clock() - before).count()));
     if (!done) {
       error = done.error();
       failed = &error;
@@ -172,7 +172,7 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
       file.owed.clear();
       options_.counters.add(StorageMetric::commits);
       options_.counters.add(StorageMetric::messages_stored, puts);
-      options_.counters.set(StorageMetric::batch_messages_last, puts);
+      options_.counters.record(StorageHistogram::batch_messages, puts);
       note_success(number);
       file.unclean = true;
       file.written_at = now.instant;
@@ -216,6 +216,7 @@ void StorageWorker::load(unsigned number, const Item& item, Now now) {
   MessageStore* store = store_of(number, now);
   Result<std::uint64_t> next = fail(ErrorCode::unavailable, "the store file cannot be opened");
   if (store != nullptr) {
+    const Instant before = options_.clock();
     next = store->load({.account_id = request.account_id,
                         .device = request.device,
                         .after_sequence = request.sequence,
@@ -233,6 +234,8 @@ void StorageWorker::load(unsigned number, const Item& item, Now now) {
                                            .buffer = buffer.release()});
                          return true;
                        });
+    options_.counters.record(StorageHistogram::load,
+                             static_cast<std::uint64_t>((options_.clock() - before).count()));
     if (!next) note_error(number, Fault::using_it, next.error());
   }
   StoreReply end{.kind = StoreReplyKind::load_end, .mailbox = request.mailbox};

@@ -41,7 +41,7 @@ class StorageWorker {
     std::size_t buffer_pool_bytes = std::size_t{256} << 20;  // for what is loaded
     std::function<Instant()> clock = [] {
       return Instant{};
-    };  // times commits, for the metric alone
+    };  // times commits and loads, for the metrics alone
     std::function<void(unsigned file, const Error&)> on_error;  // for the log; may be empty
   };
 

@@ -119,6 +119,10 @@ TEST(MetricsPage, EveryMetricHasHelpTypeAndALineForEachSource) {
   shards[1].set(queues::ShardMetric::sessions, 7);
   storage.add(queues::StorageMetric::commits, 3);
   control.add(ControlMetric::registrations_refused, 2);
+  // Bounds are inclusive: 2048 ns is in the bucket that ends there, 2049 ns is not.
+  shards[1].record(queues::ShardHistogram::delivery, 2048);
+  shards[1].record(queues::ShardHistogram::delivery, 2049);
+  storage.record(queues::StorageHistogram::batch_messages, 64);
   const std::string page = metrics_page({.shards = {&shards[0], &shards[1]},
                                          .storage = {&storage},
                                          .control = &control,
@@ -127,7 +131,18 @@ TEST(MetricsPage, EveryMetricHasHelpTypeAndALineForEachSource) {
        {"godwit_build_info{version=\"9.9\"} 1\n", "godwit_turns_total{shard=\"0\"} 5\n",
         "godwit_turns_total{shard=\"1\"} 0\n", "godwit_sessions{shard=\"1\"} 7\n",
         "godwit_storage_commits_total{thread=\"0\"} 3\n", "godwit_registrations_refused_total 2\n",
-        "# TYPE godwit_turns_total counter\n", "# TYPE godwit_sessions gauge\n"}) {
+        "# TYPE godwit_turns_total counter\n", "# TYPE godwit_sessions gauge\n",
+        "godwit_handshakes_total{shard=\"1\",result=\"failed\"} 0\n",
+        "# TYPE godwit_delivery_seconds histogram\n",
+        "godwit_delivery_seconds_bucket{shard=\"1\",le=\"1.024e-06\"} 0\n",
+        "godwit_delivery_seconds_bucket{shard=\"1\",le=\"2.048e-06\"} 1\n",
+        "godwit_delivery_seconds_bucket{shard=\"1\",le=\"4.096e-06\"} 2\n",
+        "godwit_delivery_seconds_bucket{shard=\"1\",le=\"+Inf\"} 2\n",
+        "godwit_delivery_seconds_sum{shard=\"1\"} 4.097e-06\n",
+        "godwit_delivery_seconds_count{shard=\"1\"} 2\n",
+        "godwit_delivery_seconds_count{shard=\"0\"} 0\n",
+        "godwit_storage_batch_messages_bucket{thread=\"0\",le=\"32\"} 0\n",
+        "godwit_storage_batch_messages_bucket{thread=\"0\",le=\"64\"} 1\n"}) {
     EXPECT_NE(page.find(line), std::string::npos) << line;
   }
   // Every sample follows the HELP and TYPE of its name, and no name comes twice.
@@ -142,13 +157,23 @@ TEST(MetricsPage, EveryMetricHasHelpTypeAndALineForEachSource) {
       EXPECT_EQ(name.ends_with("_total"), line.ends_with(" counter")) << name;
       continue;
     }
-    const std::string name = line.substr(0, line.find_first_of("{ "));
+    std::string name = line.substr(0, line.find_first_of("{ "));
+    for (const char* part : {"_bucket", "_sum", "_count"}) {
+      const std::string whole = name.substr(0, name.rfind(part));
+      if (name.ends_with(part) && typed.contains(whole)) name = whole;
+    }
     EXPECT_TRUE(typed.contains(name)) << line;
     ++samples[name];
   }
   EXPECT_EQ(samples["godwit_turns_total"], 2);
-  EXPECT_EQ(samples.size(), 1 + queues::ShardCounters::size + queues::StorageCounters::size +
-                                ControlCounters::size);
+  EXPECT_EQ(samples["godwit_handshakes_total"], 2 * 3);
+  std::set<std::string_view> names{"build_info"};
+  for (const auto& info : queues::shard_metrics) names.insert(info.name);
+  for (const auto& info : queues::shard_histograms) names.insert(info.name);
+  for (const auto& info : queues::storage_metrics) names.insert(info.name);
+  for (const auto& info : queues::storage_histograms) names.insert(info.name);
+  for (const auto& info : control_metrics) names.insert(info.name);
+  EXPECT_EQ(samples.size(), names.size());
 }
 
 }  // namespace

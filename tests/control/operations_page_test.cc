@@ -55,15 +55,21 @@ TEST(OperationsPage, NamesEveryMetric) {
   const std::string page = read_page();
   std::size_t metrics = 0;
   const auto check = [&](const auto& list) {
-    for (const queues::MetricInfo& metric : list) {
+    for (const auto& metric : list) {
+      std::string label;
+      if constexpr (requires { metric.label; }) {
+        if (!metric.label.empty()) label = "{" + std::string(metric.label) + "}";
+      }
       ++metrics;
-      const std::string row =
-          "\n| `godwit_" + std::string(metric.name) + "` | " + std::string(metric.help) + " |";
+      const std::string row = "\n| `godwit_" + std::string(metric.name) + label + "` | " +
+                              std::string(metric.help) + " |";
       EXPECT_EQ(count(page, row), 1u) << row;
     }
   };
   check(queues::shard_metrics);
+  check(queues::shard_histograms);
   check(queues::storage_metrics);
+  check(queues::storage_histograms);
   check(control_metrics);
   const std::size_t start = page.find("\n## Metrics");
   ASSERT_NE(start, std::string::npos);

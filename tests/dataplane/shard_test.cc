@@ -230,6 +230,8 @@ TEST_F(ShardTest, AFastSenderIsReadNoFurtherForAWhile) {
   settle();
   EXPECT_EQ(metric(queues::ShardMetric::senders_paused), 1u);
   EXPECT_EQ(bob.texts().size(), 7u) << "what has been read is taken";
+  EXPECT_EQ(world.metrics().snapshot(queues::ShardHistogram::delivery).count(), 7u);
+  EXPECT_GT(world.metrics().snapshot(queues::ShardHistogram::ring_commands).count(), 0u);
   alice.say_messages(bob_account, 8, 1, "");
   pass(milliseconds(190));
   EXPECT_EQ(bob.texts().size(), 7u);
