@@ -56,6 +56,7 @@ template <io::StreamBackend Io>
 void Front<Io>::on_closed(ConnectionName name, std::uint64_t, io::CloseReason) {
   Session* session = find(name);
   if (session == nullptr) return;
+  drop_pending(*session);
   leave(*session);
   aead_cache_.forget(name.slot);
   *session = Session{};

@@ -281,10 +281,7 @@ void Front<Io>::close(Session& session, io::CloseMode mode) {
 // The session ends for everyone else; the connection may still have something to send.
 template <io::StreamBackend Io>
 void Front<Io>::leave(Session& session) {
-  if (session.state == SessionState::closing || session.state == SessionState::closed) {
-    drop_pending(session);
-    return;
-  }
+  if (session.state == SessionState::closing || session.state == SessionState::closed) return;
   outstanding_ -= session.settled.outstanding_unsettled();
   if (session.state == SessionState::ready) {
     --ready_;

@@ -196,6 +196,10 @@ class GatewayWorld {
   StorageInMemory& store() { return storage; }
   Shard<Backend>& gateway() { return *shard; }
   const queues::ShardCounters& metrics() const { return counters; }
+  std::size_t buffers_in_use() {
+    pool.collect();
+    return pool.in_use();
+  }
 
  private:
   void answer(queues::Command command) {

@@ -424,6 +424,21 @@ TEST_F(ShardTest, AReaderThatNeverReadsHoldsLittleAndLosesNothing) {
   EXPECT_EQ(received, 1000u);
 }
 
+TEST_F(ShardTest, AConnectionThatEndsWithUnsentOutputLeavesNothingBehind) {
+  both_log_in();
+  world.network.hold(world.client.link(bob.name()));
+  const std::string payload(2000, 'x');
+  for (std::uint64_t id = 1; id <= 176; id += 25) alice.say_messages(bob_account, id, 25, payload);
+  pass(milliseconds(150));
+  pass(milliseconds(10));
+  ASSERT_EQ(alice.acknowledged(), 200u) << "all on disk";
+  EXPECT_GT(world.buffers_in_use(), 0u) << "some wait for bob's connection to take them";
+  world.network.release(world.client.link(bob.name()));
+  world.network.reset(world.client.link(bob.name()));
+  settle();
+  EXPECT_EQ(world.buffers_in_use(), 0u);
+}
+
 TEST_F(ShardTest, DrainSendsEveryoneAway) {
   both_log_in();
   connect(alice_2);
