@@ -54,6 +54,8 @@ class Braid {
   // Whether this side has the key of epoch() already, because it encapsulated it.
   bool has_key() const;
 
+  static constexpr std::size_t write_size_max =
+      8 + Authenticator::write_size + braid::write_size_max;
   std::size_t write_size() const;
   void write(ByteWriter& out) const;
   // Fails the reader on anything that write() does not write.

@@ -105,7 +105,10 @@ using State = std::variant<KeysUnsampled, KeysSampled, HeaderSent, Ct1Received, 
 
 State copy(const State& state);
 
-// The number of the state, and its members.
+// The number of the state, and its members. The largest is Ct1Sampled.
+inline constexpr std::size_t write_size_max = 1 + Kem::header_size + Kem::State::size +
+                                              ErasureEncoder::write_size_of(ct1_chunks) +
+                                              ErasureDecoder::write_size_max(ek_chunks);
 std::size_t write_size(const State& state);
 void write(ByteWriter& out, const State& state);
 // Fails the reader on anything that write() does not write.

@@ -38,7 +38,8 @@ class ErasureEncoder {
   Chunk at(std::uint16_t index) const;
   Bytes message() const { return message_; }
 
-  std::size_t write_size() const { return 2 + message_.size(); }
+  static constexpr std::size_t write_size_of(std::size_t chunks) { return 2 + chunks * chunk_size; }
+  std::size_t write_size() const { return write_size_of(message_.size() / chunk_size); }
   void write(ByteWriter& out) const;
   // `chunks` is known from the state that the encoder belongs to.
   static ErasureEncoder read(ByteReader& in, std::size_t chunks);
@@ -59,7 +60,10 @@ class ErasureDecoder {
   // REQUIRES: complete().
   std::vector<std::uint8_t> message() const;
 
-  std::size_t write_size() const { return 1 + received_.size() * (2 + chunk_size); }
+  static constexpr std::size_t write_size_max(std::size_t chunks) {
+    return 1 + chunks * (2 + chunk_size);
+  }
+  std::size_t write_size() const { return write_size_max(received_.size()); }
   void write(ByteWriter& out) const;
   // Fails the reader when there are more chunks than needed, or an index twice.
   static ErasureDecoder read(ByteReader& in, std::size_t chunks);

@@ -64,9 +64,9 @@ class Spqr {
   Chains chains_;
 };
 
-// A version byte; the braid, at most in Ct1Sampled or EkReceivedCt1Sampled; the chains, mostly the
-// keys of messages that have not come.
+// A version byte, the braid, and the chains: mostly keys of messages that have not come.
 inline constexpr std::uint8_t spqr_state_version = 1;
-inline constexpr std::size_t spqr_state_size_max = 80 * 1024;
+inline constexpr std::size_t spqr_state_size_max =
+    1 + Braid::write_size_max + Chains::write_size_max;
 
 }  // namespace godwit::crypto::signal
