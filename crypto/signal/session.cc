@@ -30,28 +30,34 @@ Result<SecretBytes> decrypt_archived(SessionRecord& record, const SignalMessage&
   return fail(ErrorCode::invalid, "no session with the other device can read the message");
 }
 
-// A prekey message of a session that is open: by its base key, wherever it is kept.
-Result<std::optional<SecretBytes>> decrypt_known(SessionRecord& record,
+// With the session that a prekey message names by its base key.
+Result<SecretBytes> decrypt_with(SessionState& state, const PreKeySignalMessage& prekey,
+                                 const SealedMessage& sealed, RandomSource& random) {
+  if (state.remote_identity != prekey.identity_key) {
+    return fail(ErrorCode::invalid, "the message names an identity that its session is not with");
+  }
+  return ratchet_decrypt(state, sealed, random);
+}
+
+// A prekey message of a session that is open, wherever it is kept; none when there is no such.
+std::optional<Result<SecretBytes>> decrypt_known(SessionRecord& record,
                                                  const PreKeySignalMessage& prekey,
                                                  const SealedMessage& sealed,
                                                  RandomSource& random) {
   SessionEdit edit(record);
-  const bool is_current = edit.is_current(prekey.base_key);
-  const auto index = is_current ? std::nullopt : edit.find_archived(prekey.base_key);
-  if (!is_current && !index) return std::nullopt;
-  auto state = is_current ? std::optional(record.current()->copy()) : edit.archived(*index);
+  if (edit.is_current(prekey.base_key)) {
+    SessionState state = record.current()->copy();
+    auto plaintext = decrypt_with(state, prekey, sealed, random);
+    if (plaintext) edit.replace_current(std::move(state));
+    return plaintext;
+  }
+  const auto index = edit.find_archived(prekey.base_key);
+  if (!index) return std::nullopt;
+  auto state = edit.archived(*index);
   if (!state) return fail(ErrorCode::corrupt, "an archived session is damaged");
-  if (state->remote_identity != prekey.identity_key) {
-    return fail(ErrorCode::invalid, "the message names an identity that its session is not with");
-  }
-  auto plaintext = ratchet_decrypt(*state, sealed, random);
-  if (!plaintext) return std::unexpected(plaintext.error());
-  if (is_current) {
-    edit.replace_current(std::move(*state));
-  } else {
-    edit.promote(*index, std::move(*state));
-  }
-  return std::move(*plaintext);
+  auto plaintext = decrypt_with(*state, prekey, sealed, random);
+  if (plaintext) edit.promote(*index, std::move(*state));
+  return plaintext;
 }
 
 std::unexpected<Error> prekey_gone(const char* which) {
@@ -158,9 +164,10 @@ Result<PreKeyDecrypted> decrypt_prekey(SessionRecord& record, Bytes bytes,
   if (!message) return std::unexpected(message.error());
   const AddressPair addresses = incoming(context);
   const SealedMessage sealed{*message, addresses};
-  auto read = decrypt_known(record, *prekey, sealed, random);
-  if (!read) return std::unexpected(read.error());
-  if (*read) return PreKeyDecrypted{std::move(**read), std::nullopt};
+  if (auto read = decrypt_known(record, *prekey, sealed, random)) {
+    if (!*read) return std::unexpected(read->error());
+    return PreKeyDecrypted{std::move(**read), std::nullopt};
+  }
   const auto found = find_prekeys(prekeys, *prekey);
   if (!found) return std::unexpected(found.error());
   auto state = respond(*found, *prekey, context);

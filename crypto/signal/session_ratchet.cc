@@ -21,7 +21,7 @@ bool step_receiver(SessionState& state, const PublicKey& their_ratchet) {
   auto step = ratchet_step(state.root, {state.ratchet.private_key, their_ratchet});
   if (!step) return false;
   state.root = std::move(step->root);
-  state.add_receiver_chain({their_ratchet, std::move(step->chain), {}});
+  state.add_receiver_chain({their_ratchet, ReadingChain(std::move(step->chain))});
   return true;
 }
 
@@ -86,7 +86,7 @@ Result<SessionState> begin_as_alice(const IdentityKeyPair& identity, const PreKe
                      .pending = pending,
                      .pq = Spqr::start(agreement.pq, Role::alice)};
   // The responder's first ratchet key is the signed prekey, and its first chain the agreed one.
-  state.add_receiver_chain({bundle.signed_key, {std::move(agreement.chain), 0}, {}});
+  state.add_receiver_chain({bundle.signed_key, ReadingChain({std::move(agreement.chain), 0})});
   if (!step_sender(state, bundle.signed_key, random)) return small_order();
   return state;
 }
@@ -142,7 +142,7 @@ Result<SecretBytes> ratchet_decrypt(SessionState& state, const SealedMessage& se
     if (!step_receiver(next, message.ratchet_key)) return not_ours();
     chain = &next.receiver_chains.back();
   }
-  auto seed = chain->take_seed(message.counter);
+  auto seed = chain->chain.take_seed(message.counter);
   if (!seed) return std::unexpected(seed.error());
   // Until the MAC has held, SPQR's errors say nothing about who is to blame.
   const auto pq_key = next.pq.receive(message.pq_ratchet);

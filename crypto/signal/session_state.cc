@@ -4,56 +4,6 @@
 #include <algorithm>
 
 namespace godwit::crypto::signal {
-namespace {
-
-std::vector<SkippedKey> copy_of(const std::vector<SkippedKey>& skipped) {
-  std::vector<SkippedKey> copy;
-  copy.reserve(skipped.size());
-  for (const SkippedKey& key : skipped) copy.push_back({key.counter, key.seed.copy()});
-  return copy;
-}
-
-Result<Secret<32>> take_skipped_seed(std::vector<SkippedKey>& skipped, std::uint32_t counter) {
-  const auto found = std::ranges::lower_bound(skipped, counter, {}, &SkippedKey::counter);
-  if (found == skipped.end() || found->counter != counter) {
-    return fail(ErrorCode::exists, "the message was read before, or its key is no longer kept");
-  }
-  Secret<32> seed = std::move(found->seed);
-  skipped.erase(found);
-  return seed;
-}
-
-}  // namespace
-
-Result<Secret<32>> take_seed(ChainKey& chain, std::vector<SkippedKey>& skipped,
-                             std::uint32_t counter) {
-  if (counter < chain.index) return take_skipped_seed(skipped, counter);
-  const std::uint32_t jump = counter - chain.index;
-  if (jump > forward_jump_max || counter == UINT32_MAX) {
-    return fail(ErrorCode::limit, "the message is too far ahead of those that have come");
-  }
-  // What would be dropped at once is not derived.
-  const std::size_t kept = std::min<std::size_t>(jump, skipped_message_keys_max);
-  const std::size_t room = skipped_message_keys_max - kept;
-  if (skipped.size() > room) {
-    skipped.erase(skipped.begin(), skipped.end() - static_cast<std::ptrdiff_t>(room));
-  }
-  for (; chain.index < counter; chain = chain.next()) {
-    if (counter - chain.index <= kept) skipped.push_back({chain.index, chain.message_seed()});
-  }
-  Secret<32> seed = chain.message_seed();
-  chain = chain.next();
-  return seed;
-}
-
-ReceiverChain ReceiverChain::copy() const {
-  return {ratchet_key, chain.copy(), copy_of(skipped)};
-}
-
-Result<Secret<32>> ReceiverChain::take_seed(std::uint32_t counter) {
-  return signal::take_seed(chain, skipped, counter);
-}
-
 SessionState SessionState::copy() const {
   SessionState copy{.local_identity = local_identity,
                     .remote_identity = remote_identity,
@@ -67,7 +17,9 @@ SessionState SessionState::copy() const {
                     .receiver_chains = {},
                     .pending = pending,
                     .pq = pq.copy()};
-  for (const ReceiverChain& chain : receiver_chains) copy.receiver_chains.push_back(chain.copy());
+  for (const ReceiverChain& chain : receiver_chains) {
+    copy.receiver_chains.push_back({chain.ratchet_key, chain.chain.copy()});
+  }
   return copy;
 }
 

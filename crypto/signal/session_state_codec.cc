@@ -37,8 +37,7 @@ void write_receiver_chains(StateWriter& out, const std::vector<ReceiverChain>& c
   out.u32(static_cast<std::uint32_t>(chains.size()));
   for (const ReceiverChain& chain : chains) {
     out.bytes(chain.ratchet_key);
-    write_chain(out, chain.chain);
-    write_skipped(out, chain.skipped);
+    chain.chain.write(out);
   }
 }
 
@@ -47,9 +46,8 @@ std::vector<ReceiverChain> take_receiver_chains(ByteReader& in) {
   if (count > receiver_chains_max) in.fail();
   std::vector<ReceiverChain> chains;
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
-    ReceiverChain chain{.ratchet_key = take_array<32>(in), .chain = take_chain(in), .skipped = {}};
-    chain.skipped = take_skipped(in, chain.chain.index);
-    chains.push_back(std::move(chain));
+    const auto ratchet_key = take_array<32>(in);
+    chains.push_back({ratchet_key, ReadingChain::read(in)});
   }
   return chains;
 }
@@ -68,37 +66,6 @@ std::unexpected<Error> corrupt() {
 
 }  // namespace
 
-void write_chain(StateWriter& out, const ChainKey& chain) {
-  out.bytes(chain.key.bytes());
-  out.u32(chain.index);
-}
-
-ChainKey take_chain(ByteReader& in) {
-  Secret<32> key = take_secret<32>(in);
-  return {std::move(key), in.u32()};
-}
-
-void write_skipped(StateWriter& out, const std::vector<SkippedKey>& skipped) {
-  out.u32(static_cast<std::uint32_t>(skipped.size()));
-  for (const SkippedKey& key : skipped) {
-    out.u32(key.counter);
-    out.bytes(key.seed.bytes());
-  }
-}
-
-std::vector<SkippedKey> take_skipped(ByteReader& in, std::uint32_t chain_index) {
-  const std::uint32_t count = in.u32();
-  if (count > skipped_message_keys_max) in.fail();
-  std::vector<SkippedKey> skipped;
-  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
-    SkippedKey key{in.u32(), take_secret<32>(in)};
-    const bool ordered = skipped.empty() || skipped.back().counter < key.counter;
-    if (!ordered || key.counter >= chain_index) in.fail();
-    skipped.push_back(std::move(key));
-  }
-  return skipped;
-}
-
 SecretBytes SessionState::write() const {
   StateWriter out;
   out.u8(state_version);
@@ -109,7 +76,8 @@ SecretBytes SessionState::write() const {
   out.bytes(base_key);
   out.bytes(root.bytes());
   out.bytes(ratchet.private_key.bytes());
-  write_chain(out, sender_chain);
+  out.bytes(sender_chain.key.bytes());
+  out.u32(sender_chain.index);
   out.u32(previous_counter);
   write_receiver_chains(out, receiver_chains);
   write_pending(out, pending);
@@ -128,7 +96,8 @@ Result<SessionState> SessionState::read(Bytes bytes) {
   const auto base_key = take_array<32>(in);
   Secret<32> root = take_secret<32>(in);
   const PrivateKey ratchet = take_secret<32>(in);
-  ChainKey sender_chain = take_chain(in);
+  Secret<32> sender_key = take_secret<32>(in);
+  const std::uint32_t sender_index = in.u32();
   const std::uint32_t previous_counter = in.u32();
   std::vector<ReceiverChain> receiver_chains = take_receiver_chains(in);
   std::optional<PendingPreKey> pending = take_pending(in);
@@ -143,7 +112,7 @@ Result<SessionState> SessionState::read(Bytes bytes) {
                       .base_key = base_key,
                       .root = std::move(root),
                       .ratchet = KeyPair::from_private(ratchet.bytes()),
-                      .sender_chain = std::move(sender_chain),
+                      .sender_chain = {std::move(sender_key), sender_index},
                       .previous_counter = previous_counter,
                       .receiver_chains = std::move(receiver_chains),
                       .pending = std::move(pending),

@@ -184,11 +184,15 @@ const operations = {
   async group_decrypt({ me, them, bytes }) {
     return { text: hex(await signal.groupDecrypt(address(them), devices.get(me).senderKeys, raw(bytes))) };
   },
-  fingerprint({ me, identifier, their_identifier, their_identity }) {
+  fingerprint({ me, identifier, their_identifier, their_identity, scanned }) {
     const made = signal.Fingerprint.new(
       5200, 2, raw(identifier), devices.get(me).key.getPublicKey(), raw(their_identifier),
       signal.PublicKey.deserialize(raw(their_identity)));
-    return { digits: made.displayableFingerprint().toString(), scannable: hex(made.scannableFingerprint().toBuffer()) };
+    const scannable = made.scannableFingerprint();
+    return {
+      digits: made.displayableFingerprint().toString(), scannable: hex(scannable.toBuffer()),
+      fits: scannable.compare(signal.ScannableFingerprint._fromBuffer(raw(scanned))),
+    };
   },
   retry_request({ kind, bytes, timestamp, device }) {
     const request = signal.DecryptionErrorMessage.forOriginal(raw(bytes), kind, timestamp, device);

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "crypto/signal/fingerprint.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "crypto/signal/key_encoding.h"
+#include "crypto/signal/protobuf.h"
+#include "crypto/sodium_ready.h"
+
+namespace godwit::crypto::signal {
+namespace {
+
+constexpr std::array<std::uint8_t, 2> hash_version{0, 0};
+constexpr std::uint32_t scannable_version = 2;
+constexpr std::size_t scannable_size_max = 256;
+
+using Sha512 = std::array<std::uint8_t, crypto_hash_sha512_BYTES>;
+
+Sha512 sha_512(std::initializer_list<Bytes> parts) {
+  crypto_hash_sha512_state state;
+  crypto_hash_sha512_init(&state);
+  for (Bytes part : parts) {
+    if (!part.empty()) crypto_hash_sha512_update(&state, part.data(), part.size());
+  }
+  Sha512 digest;
+  crypto_hash_sha512_final(&state, digest.data());
+  return digest;
+}
+
+std::array<std::uint8_t, 32> half_of(const FingerprintParty& party) {
+  const EncodedPublicKey key = encode_public_key(party.identity);
+  Sha512 digest = sha_512({hash_version, key, party.identifier, key});
+  for (unsigned i = 1; i < fingerprint_iterations; ++i) digest = sha_512({digest, key});
+  std::array<std::uint8_t, 32> half;
+  std::copy_n(digest.begin(), half.size(), half.begin());
+  return half;
+}
+
+// Six groups of five digits, each from five bytes.
+std::string digits_of(Bytes half) {
+  std::string text;
+  ByteReader reader(half);
+  for (int group = 0; group < 6; ++group) {
+    std::uint64_t number = 0;
+    for (std::uint8_t byte : reader.take(5)) number = number << 8 | byte;
+    const std::string digits = std::to_string(number % 100'000);
+    text.append(5 - digits.size(), '0').append(digits);
+  }
+  return text;
+}
+
+std::vector<std::uint8_t> logical(Bytes half) {
+  std::vector<std::uint8_t> out;
+  ProtobufWriter(out).bytes(1, half);
+  return out;
+}
+
+std::optional<Bytes> logical_content(const std::optional<Bytes>& message) {
+  if (!message) return std::nullopt;
+  ProtobufFields<1> fields(*message);
+  const auto content = fields.bytes(1);
+  return fields.ok() ? content : std::nullopt;
+}
+
+}  // namespace
+
+Fingerprint Fingerprint::make(const FingerprintParty& local, const FingerprintParty& remote) {
+  sodium_ready();
+  Fingerprint made;
+  made.local_ = half_of(local);
+  made.remote_ = half_of(remote);
+  return made;
+}
+
+std::string Fingerprint::digits() const {
+  const std::string local = digits_of(local_);
+  const std::string remote = digits_of(remote_);
+  return local < remote ? local + remote : remote + local;
+}
+
+std::vector<std::uint8_t> Fingerprint::scannable() const {
+  std::vector<std::uint8_t> out;
+  ProtobufWriter writer(out);
+  writer.number(1, scannable_version);
+  writer.bytes(2, logical(local_));
+  writer.bytes(3, logical(remote_));
+  return out;
+}
+
+Result<bool> Fingerprint::matches(Bytes scanned) const {
+  const auto malformed = [] {
+    return fail(ErrorCode::malformed, "what was scanned is no safety number");
+  };
+  if (scanned.size() > scannable_size_max) return malformed();
+  ProtobufFields<3> fields(scanned);
+  const auto version = fields.u32(1);
+  const auto theirs = logical_content(fields.bytes(2));
+  const auto ours = logical_content(fields.bytes(3));
+  if (!fields.ok() || !version || !theirs || !ours) return malformed();
+  if (*version != scannable_version) {
+    return fail(ErrorCode::refused, "the safety number is of a version that is not known here");
+  }
+  return std::ranges::equal(*theirs, remote_) && std::ranges::equal(*ours, local_);
+}
+
+}  // namespace godwit::crypto::signal
