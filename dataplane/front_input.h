@@ -281,6 +281,8 @@ bool Front<Io>::on_login(Session& session, Bytes content) {
   }
   session.state = SessionState::attaching;
   return post_home(session, {.kind = queues::CommandKind::attach,
+                             .number = static_cast<std::uint32_t>(
+                                 now_.instant.time_since_epoch() / std::chrono::milliseconds(1)),
                              .session = session.name,
                              .account = session.account,
                              .buffer = buffer.release()});

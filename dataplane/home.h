@@ -94,6 +94,8 @@ class Home {
   static_assert(sizeof(Account) <= 80, "an idle account pays this");
   // Until what found no room is tried again.
   static constexpr Duration room_retry = std::chrono::milliseconds(20);
+  // By how much a login may be overtaken by a later one of the same device, on another ring.
+  static constexpr std::uint32_t login_overtaking_max_ms = 60'000;
   struct Timer {
     queues::MailboxName mailbox{};
   };
@@ -101,7 +103,7 @@ class Home {
   // home_accounts.cc: loading, parking, coming and going.
   void route(queues::Command command, std::string_view user, Now now);
   void park(std::uint32_t index, const queues::Command& command);
-  void start_lookup(std::uint32_t index);
+  bool start_lookup(std::uint32_t index);
   std::uint32_t load_account(std::uint64_t hash, std::string_view user);
   std::uint32_t account_by_token(std::uint64_t token);
   std::uint64_t token_of(std::uint32_t index) const;
@@ -112,6 +114,8 @@ class Home {
   void on_summary(const queues::StoreReply& reply, Now now);
   void apply_record(std::uint32_t index, const queues::AccountRecord& record);
   bool request_summary(std::uint32_t index);
+  void store_not_known(std::uint32_t index, Now now);
+  void keep_account(std::uint32_t index, Now now);
   void ask_storage_again(std::uint32_t index, Now now);
   void become_ready(std::uint32_t index, Now now);
   void fail_loading(std::uint32_t index, protocol::Condition condition,

@@ -28,6 +28,9 @@ void Home::route(Command command, std::string_view user, Now now) {
   }
   std::uint32_t index = find_account(command.account);
   if (index == 0) index = load_account(command.account, user);
+  if (index == 0) {
+    return turn_away(command, Condition::resource_constraint, StreamCondition::resource_constraint);
+  }
   Account& account = accounts_[index];
   if (account.user.view() != user) {  // two names, one keyed 64-bit hash
     return turn_away(command, Condition::internal_server_error,
@@ -71,6 +74,7 @@ void Home::park(std::uint32_t index, const Command& command) {
   ++parked_;
 }
 
+// 0 when there is no memory to ask control with.
 std::uint32_t Home::load_account(std::uint64_t hash, std::string_view user) {
   if (accounts_.used() >= settings_.idle_accounts_max) evict_idle();
   const std::uint32_t index = accounts_.allocate();
@@ -80,8 +84,9 @@ std::uint32_t Home::load_account(std::uint64_t hash, std::string_view user) {
   account.generation = next_generation_;
   next_generation_ = next_generation_ == UINT32_MAX ? 1 : next_generation_ + 1;
   index_.insert(hash, index);
-  start_lookup(index);
-  return index;
+  if (start_lookup(index)) return index;
+  forget_account(index);
+  return 0;
 }
 
 std::uint64_t Home::token_of(std::uint32_t index) const {
@@ -94,30 +99,28 @@ std::uint32_t Home::account_by_token(std::uint64_t token) {
   return accounts_[index].generation == token >> 32 ? index : 0;
 }
 
-// A lookup that cannot be posted stays in Load::record with nobody to answer, so a retry is due:
-// the next command that parks finds it. Control's ring holds more than the accounts that may be
-// loading at once.
-void Home::start_lookup(std::uint32_t index) {
+// False, and nothing changed, when there is no memory for the question. Control's ring holds more
+// than the accounts that may be loading at once.
+bool Home::start_lookup(std::uint32_t index) {
   Account& account = accounts_[index];
-  account.load = Load::record;
-  Command lookup{
-      .kind = CommandKind::account_lookup, .account = account.hash, .id = token_of(index)};
   queues::Buffer user = options_.pool.copy(as_bytes(account.user.view()));
-  GODWIT_CHECK(user);  // the pool keeps a reserve for control traffic: see Shard
-  lookup.buffer = user.release();
-  port_.answer(options_.control, lookup);
+  if (!user) return false;
+  account.load = Load::record;
+  port_.answer(options_.control, {.kind = CommandKind::account_lookup,
+                                  .account = account.hash,
+                                  .id = token_of(index),
+                                  .buffer = user.release()});
+  return true;
 }
 
-void Home::on_account_found(Command command, Now) {
+void Home::on_account_found(Command command, Now now) {
   const queues::Buffer buffer = command.take_buffer();
   const std::uint32_t index = account_by_token(command.id);
   if (index == 0 || accounts_[index].load != Load::record) return;
   Account& account = accounts_[index];
   apply_record(index, queues::decode_account_record(buffer.bytes()));
   account.load = Load::store;
-  if (!request_summary(index)) {
-    fail_loading(index, Condition::resource_constraint, StreamCondition::resource_constraint);
-  }
+  if (!request_summary(index)) store_not_known(index, now);
 }
 
 bool Home::request_summary(std::uint32_t index) {
@@ -127,15 +130,38 @@ bool Home::request_summary(std::uint32_t index) {
                                    .mailbox = {index, account.generation}});
 }
 
-void Home::on_account_missing(Command command, Now) {
+void Home::on_account_missing(Command command, Now now) {
   command.take_buffer();
   const std::uint32_t index = account_by_token(command.id);
   if (index == 0 || accounts_[index].load != Load::record) return;
+  if (accounts_[index].account_id != 0) return keep_account(index, now);
   if (command.detail != 0) {  // control could not look
     return fail_loading(index, static_cast<Condition>(command.detail),
                         StreamCondition::internal_server_error);
   }
   fail_loading(index, Condition::item_not_found, StreamCondition::not_authorized);
+}
+
+// Control could not look again for a device that this home does not know. What is here stays as it
+// is; the device may ask again.
+void Home::keep_account(std::uint32_t index, Now now) {
+  Account& account = accounts_[index];
+  account.load = Load::ready;
+  account.refreshed = false;
+  const auto parked = std::move(account.parked);
+  if (!parked) return;
+  parked_ -= parked->size();
+  const std::string user(account.user.view());
+  for (const Command& command : *parked) {
+    if (command.kind == CommandKind::attach) {
+      const Bytes bytes{command.buffer->data(), command.buffer->size};
+      if (find_device(accounts_[index], queues::decode_attach_request(bytes).device) == 0) {
+        refuse_attach(command, StreamCondition::internal_server_error);
+        continue;
+      }
+    }
+    route(command, user, now);
+  }
 }
 
 // Devices keep their mailboxes; new ones start empty; those gone lose theirs.
@@ -178,13 +204,7 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   if (index == 0 || accounts_[index].load != Load::store) return;
   if (reply.kind == queues::StoreReplyKind::summary_failed) {
     counters_.set(ShardMetric::store_failing, 1);
-    accounts_[index].store_unknown = true;
-    accounts_[index].retry_at = now.instant + settings_.storage_retry;
-    // A device that is here waits for what is stored, and nobody else may ever come.
-    for (const std::uint32_t device : devices_of(accounts_[index])) {
-      schedule(mailboxes_.name_of(device), mailboxes_.at(device), accounts_[index].retry_at);
-    }
-    return become_ready(index, now);
+    return store_not_known(index, now);
   }
   if (reply.kind == queues::StoreReplyKind::summary_end) {
     accounts_[index].store_unknown = false;
@@ -205,6 +225,16 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   if (mailbox.connected()) kick(mailbox, StreamCondition::internal_server_error);
 }
 
+void Home::store_not_known(std::uint32_t index, Now now) {
+  accounts_[index].store_unknown = true;
+  accounts_[index].retry_at = now.instant + settings_.storage_retry;
+  // A device that is here waits for what is stored, and nobody else may ever come.
+  for (const std::uint32_t device : devices_of(accounts_[index])) {
+    schedule(mailboxes_.name_of(device), mailboxes_.at(device), accounts_[index].retry_at);
+  }
+  become_ready(index, now);
+}
+
 void Home::ask_storage_again(std::uint32_t index, Now now) {
   Account& account = accounts_[index];
   if (!account.store_unknown || account.load != Load::ready || now.instant < account.retry_at)
@@ -216,7 +246,8 @@ void Home::ask_storage_again(std::uint32_t index, Now now) {
 void Home::become_ready(std::uint32_t index, Now now) {
   accounts_[index].load = Load::ready;
   for (const std::uint32_t device : devices_of(accounts_[index])) {
-    mailboxes_.at(device).summarized = !accounts_[index].store_unknown;
+    Mailbox& mailbox = mailboxes_.at(device);
+    mailbox.summarized = mailbox.summarized || !accounts_[index].store_unknown;
   }
   const auto parked = std::move(accounts_[index].parked);
   if (!parked) return;
@@ -323,9 +354,9 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   const std::uint32_t device = find_device(account, request.device);
   if (device == 0 && !account.refreshed) {
     // Registered since the record was read? Control knows; ask once before refusing.
+    if (!start_lookup(index)) return refuse_attach(command, StreamCondition::resource_constraint);
     account.refreshed = true;
-    park(index, command);
-    return start_lookup(index);
+    return park(index, command);
   }
   account.refreshed = false;
   if (account.status == queues::AccountStatus::suspended) {
@@ -337,11 +368,18 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   const MailboxName name = mailboxes_.name_of(device);
   Mailbox& mailbox = mailboxes_.at(device);
   if (mailbox.connected()) {
+    // Rings of two fronts keep no order between them: the earlier login may come later, and then
+    // its client has left it for the connection that is here.
+    const std::uint32_t earlier_ms = mailbox.login_ms - command.number;
+    if (earlier_ms != 0 && earlier_ms <= login_overtaking_max_ms) {
+      return refuse_attach(command, StreamCondition::conflict);
+    }
     kick(mailbox, StreamCondition::conflict);
     counters_.add(ShardMetric::sessions_replaced);
   }
   ++account.sessions;
   mailbox.session = command.session;
+  mailbox.login_ms = command.number;
   mailbox.window = static_cast<std::uint16_t>(request.window);
   mailboxes_.reset_flight(mailbox);
   // A number above all that was ever assigned comes from another life of this server: it says

@@ -23,7 +23,8 @@ enum class CommandKind : std::uint8_t {
   message,  // session, number, confirmed, account, sender, sender_device, id, buffer = Envelope +
             // body
   relay,    // presence and iq between accounts: as message; detail = protocol::StanzaType
-  attach,   // session, account, buffer = AttachRequest
+  attach,   // session, account, number = time of the login (monotonic, ms, wraps), buffer =
+            // AttachRequest
   detach,   // session, mailbox
   acknowledge,  // session, mailbox, sequence
   window,       // session, mailbox, number = window

@@ -95,6 +95,7 @@ struct Mailbox {
   std::uint32_t unstored = 0;  // of those, fresh or posting
   std::uint32_t in_flight_bytes = 0;
   std::uint32_t memory_bytes = 0;
+  std::uint32_t login_ms = 0;  // of the session: when its front had the login, monotonic, wraps
   std::uint16_t device = 0;
   std::uint16_t window = 0;
   std::uint16_t in_flight = 0;   // at most the largest window granted
@@ -116,7 +117,7 @@ struct Mailbox {
     if (held && held->empty()) held.reset();
   }
 };
-static_assert(sizeof(Mailbox) <= 120, "an idle device pays this");
+static_assert(sizeof(Mailbox) <= 128, "an idle device pays this");
 
 class MailboxSet {
  public:

@@ -90,7 +90,7 @@ class HomeTest : public testing::Test {
             .buffer = buffer.release()});
   }
   void attach(std::uint64_t last_sequence = 0, std::uint8_t key = 1, std::uint16_t device = 1,
-              ConnectionName session = bob_session) {
+              ConnectionName session = bob_session, std::uint32_t login_ms = 0) {
     queues::PublicKeyBytes bytes{key};
     queues::Buffer buffer = encode(pool_, queues::AttachRequest{.user = "bob",
                                                                 .device = device,
@@ -98,6 +98,7 @@ class HomeTest : public testing::Test {
                                                                 .last_sequence = last_sequence,
                                                                 .key = bytes});
     handle({.kind = CommandKind::attach,
+            .number = login_ms,
             .session = session,
             .account = bob,
             .buffer = buffer.release()});
