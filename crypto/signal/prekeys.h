@@ -93,6 +93,10 @@ class PreKeyStore {
   virtual std::optional<PreKeyRecord> one_time_prekey(std::uint32_t id) const = 0;
   virtual std::optional<SignedPreKeyRecord> signed_prekey(std::uint32_t id) const = 0;
   virtual std::optional<KyberPreKeyRecord> kyber_prekey(std::uint32_t id) const = 0;
+  // Whether this last resort has opened a session for this base key. Nothing is used up then when
+  // there is no one-time prekey either, so the message could be brought again once its session is
+  // no longer kept.
+  virtual bool opened_with_last_resort(std::uint32_t kyber_id, const PublicKey& base_key) const = 0;
 };
 
 }  // namespace godwit::crypto::signal

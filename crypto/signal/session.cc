@@ -46,10 +46,7 @@ std::optional<Result<SecretBytes>> decrypt_known(SessionRecord& record,
                                                  RandomSource& random) {
   SessionEdit edit(record);
   if (edit.is_current(prekey.base_key)) {
-    SessionState state = record.current()->copy();
-    auto plaintext = decrypt_with(state, prekey, sealed, random);
-    if (plaintext) edit.replace_current(std::move(state));
-    return plaintext;
+    return decrypt_with(*edit.current(), prekey, sealed, random);
   }
   const auto index = edit.find_archived(prekey.base_key);
   if (!index) return std::nullopt;
@@ -77,6 +74,9 @@ Result<FoundPreKeys> find_prekeys(const PreKeyStore& prekeys, const PreKeySignal
   if (!signed_once) return prekey_gone("a signed prekey");
   auto kyber = prekeys.kyber_prekey(message.kyber_prekey_id);
   if (!kyber) return prekey_gone("a post-quantum prekey");
+  if (kyber->last_resort && prekeys.opened_with_last_resort(kyber->id, message.base_key)) {
+    return fail(ErrorCode::exists, "the message opened a session before that is no longer kept");
+  }
   FoundPreKeys found{std::nullopt, std::move(*signed_once), std::move(*kyber)};
   if (!message.one_time_prekey_id) return found;
   found.one_time = prekeys.one_time_prekey(*message.one_time_prekey_id);
@@ -122,17 +122,14 @@ Result<CiphertextMessage> encrypt(SessionRecord& record, Bytes plaintext,
   if (auto known = check_identity(context, record.current()->remote_identity); !known) {
     return std::unexpected(known.error());
   }
-  SessionState state = record.current()->copy();
-  auto message = ratchet_encrypt(state, plaintext, random);
-  if (message) SessionEdit(record).replace_current(std::move(state));
-  return message;
+  return ratchet_encrypt(*SessionEdit(record).current(), plaintext, random);
 }
 
 Result<SecretBytes> decrypt(SessionRecord& record, Bytes bytes, const SessionContext& context,
                             RandomSource& random) {
   const auto message = SignalMessage::parse(bytes);
   if (!message) return std::unexpected(message.error());
-  const SessionState* const current = record.current();
+  SessionState* const current = SessionEdit(record).current();
   if (current == nullptr && record.archived_count() == 0) {
     return fail(ErrorCode::not_found, "there is no session with the other device");
   }
@@ -140,13 +137,8 @@ Result<SecretBytes> decrypt(SessionRecord& record, Bytes bytes, const SessionCon
   if (auto known = check_identity(context, current->remote_identity); !known) {
     return std::unexpected(known.error());
   }
-  SessionState state = current->copy();
-  auto plaintext = ratchet_decrypt(state, {*message, incoming(context)}, random);
-  if (plaintext) {
-    SessionEdit(record).replace_current(std::move(state));
-    return plaintext;
-  }
-  if (plaintext.error().code == ErrorCode::exists) return plaintext;
+  auto plaintext = ratchet_decrypt(*current, {*message, incoming(context)}, random);
+  if (plaintext || plaintext.error().code == ErrorCode::exists) return plaintext;
   auto archived = decrypt_archived(record, *message, context, random);
   const bool archive_knows = archived || archived.error().code == ErrorCode::exists;
   return archive_knows ? std::move(archived) : std::move(plaintext);
@@ -179,8 +171,8 @@ Result<PreKeyDecrypted> decrypt_prekey(SessionRecord& record, Bytes bytes,
                          UsedPreKeys{.one_time_id = prekey->one_time_prekey_id,
                                      .kyber_id = prekey->kyber_prekey_id,
                                      .signed_id = prekey->signed_prekey_id,
-                                     .base_key = prekey->base_key,
-                                     .last_resort = found->kyber.last_resort}};
+                                     .last_resort = found->kyber.last_resort,
+                                     .base_key = prekey->base_key}};
 }
 
 }  // namespace godwit::crypto::signal

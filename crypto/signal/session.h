@@ -54,11 +54,10 @@ struct UsedPreKeys {
   std::optional<std::uint32_t> one_time_id;  // delete it
   std::uint32_t kyber_id = 0;                // delete it, unless it is the last resort
   std::uint32_t signed_id = 0;
-  // With the last resort and no one-time prekey a message could be brought again when its session
-  // is no longer kept: remember the three of (kyber_id, signed_id, base_key), and refuse the
-  // transaction when they have been seen.
-  PublicKey base_key{};
+  // Remember kyber_id and base_key for as long as that prekey is kept: see
+  // PreKeyStore::opened_with_last_resort().
   bool last_resort = false;
+  PublicKey base_key{};
 };
 
 struct PreKeyDecrypted {
@@ -66,7 +65,8 @@ struct PreKeyDecrypted {
   std::optional<UsedPreKeys> used;  // none for a session that was open already
 };
 
-// A message of kind `prekey`. Errors as decrypt(); not_found: a prekey it names is gone.
+// A message of kind `prekey`. Errors as decrypt(); not_found: a prekey it names is gone; exists: it
+// was read before, or opened a session before that is no longer kept.
 Result<PreKeyDecrypted> decrypt_prekey(SessionRecord& record, Bytes message,
                                        const PreKeyStore& prekeys, const SessionContext& context,
                                        RandomSource& random);

@@ -65,7 +65,8 @@ class SessionEdit {
   // None when what is stored is damaged.
   std::optional<SessionState> archived(std::size_t index) const;
 
-  void replace_current(SessionState state) { record_.current_ = std::move(state); }
+  // None when there is no current one.
+  SessionState* current() { return record_.current_ ? &*record_.current_ : nullptr; }
   // The current one is archived.
   void begin_session(SessionState state);
   // The archived one leaves its place and becomes current; the current one is archived.

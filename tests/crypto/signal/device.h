@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "crypto/signal/session.h"
@@ -28,6 +29,10 @@ class Device final : public PreKeyStore {
 
   std::optional<KyberPreKeyRecord> kyber_prekey(std::uint32_t id) const override {
     return stored<KyberPreKeyRecord>(kyber, id);
+  }
+
+  bool opened_with_last_resort(std::uint32_t kyber_id, const PublicKey& base_key) const override {
+    return last_resort_used.contains({kyber_id, base_key});
   }
 
   struct BundleOptions {
@@ -84,9 +89,17 @@ class Device final : public PreKeyStore {
     const auto read = decrypt_prekey(with(remote), message.bytes, *this, context(remote), random);
     if (!read) return std::unexpected(read.error());
     last_used = read->used;
-    if (read->used && read->used->one_time_id) one_time.erase(*read->used->one_time_id);
-    if (read->used && !read->used->last_resort) kyber.erase(read->used->kyber_id);
+    if (read->used) settle(*read->used);
     return std::string(as_text(read->plaintext));
+  }
+
+  void settle(const UsedPreKeys& used) {
+    if (used.one_time_id) one_time.erase(*used.one_time_id);
+    if (used.last_resort) {
+      last_resort_used.insert({used.kyber_id, used.base_key});
+    } else {
+      kyber.erase(used.kyber_id);
+    }
   }
 
   // Stored and loaded again, as between two runs of a client.
@@ -108,6 +121,7 @@ class Device final : public PreKeyStore {
   std::map<std::uint32_t, KeyPair> one_time;
   std::map<std::uint32_t, SecretBytes> signed_once;
   std::map<std::uint32_t, SecretBytes> kyber;
+  std::set<std::pair<std::uint32_t, PublicKey>> last_resort_used;
   std::map<ProtocolAddress, SessionRecord> records;
   std::optional<UsedPreKeys> last_used;
 
