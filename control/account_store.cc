@@ -4,20 +4,17 @@
 #include <fcntl.h>
 
 #include "control/files.h"
+#include "queues/schema.h"
 
 namespace godwit::control {
 namespace {
-
-constexpr std::int64_t schema_version = 1;
-constexpr std::int64_t application_id = 0x47574143;  // "GWAC"
 
 constexpr const char* pragmas =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA "
     "secure_delete=ON;"
     "PRAGMA journal_size_limit=1048576;";
 
-constexpr const char* schema = R"(
-BEGIN IMMEDIATE;
+constexpr const char* first_schema = R"(
 CREATE TABLE accounts(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   user TEXT NOT NULL UNIQUE,
@@ -42,11 +39,11 @@ CREATE TABLE invites(
   created INTEGER NOT NULL,
   expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX invites_by_user ON invites(user) WHERE user != '';
-PRAGMA application_id=1196900675;
-PRAGMA user_version=1;
-COMMIT;
 )";
-static_assert(application_id == 1196900675 && schema_version == 1);
+constexpr const char* steps[] = {first_schema};
+constexpr queues::Schema schema{.what = "an account database",
+                                .application_id = 0x47574143,  // "GWAC"
+                                .steps = steps};
 
 Result<std::int64_t> read_number(Database& database, std::string_view sql) {
   Result<Statement> statement = database.prepare(sql);
@@ -86,24 +83,8 @@ Result<void> AccountStore::prepare_schema() {
     const std::string limit = "PRAGMA max_page_count=" + std::to_string(options_.page_count_max);
     if (Result<void> set = database_.execute(limit.c_str()); !set) return set;
   }
-  const Result<std::int64_t> application = read_number(database_, "PRAGMA application_id");
-  if (!application) return std::unexpected(application.error());
-  const Result<std::int64_t> version = read_number(database_, "PRAGMA user_version");
-  if (!version) return std::unexpected(version.error());
-  if (*application == 0 && *version == 0) {
-    const Result<std::int64_t> tables =
-        read_number(database_, "SELECT COUNT(*) FROM sqlite_schema");
-    if (!tables) return std::unexpected(tables.error());
-    if (*tables == 0) return database_.execute(schema);
-  }
-  if (*application != application_id) {
-    return fail(ErrorCode::corrupt, options_.path + " is not an account database of Godwit");
-  }
-  if (*version > schema_version) {
-    return fail(ErrorCode::refused, options_.path + " was written by a newer Godwit (schema " +
-                                        std::to_string(*version) + ", this one knows " +
-                                        std::to_string(schema_version) + "); use that version");
-  }
+  const auto found = queues::bring_up_to_date(database_.handle(), options_.path, schema);
+  if (!found) return std::unexpected(found.error());
   return {};
 }
 

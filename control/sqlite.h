@@ -62,6 +62,8 @@ class Database {
   std::int64_t last_insert_id() const { return sqlite3_last_insert_rowid(handle_); }
   // Rows changed by the last statement.
   int changes() const { return sqlite3_changes(handle_); }
+  // For functions that take SQLite's own; they do not close it.
+  sqlite3* handle() const { return handle_; }
   bool in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 
  private:

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "queues/schema.h"
+
 namespace godwit::queues {
 
 namespace {
 
-constexpr int schema_version = 1;
-
-constexpr const char* schema = R"(
+constexpr const char* messages_by_device = R"(
 CREATE TABLE IF NOT EXISTS message(
   account_id INTEGER NOT NULL,
   device INTEGER NOT NULL,
@@ -23,6 +23,13 @@ CREATE TABLE IF NOT EXISTS message(
   PRIMARY KEY(account_id, device, sequence)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS message_expiry ON message(expires_s);
 )";
+// Version 2 is marked as ours, so that another program's database is not taken for a store.
+constexpr const char* marked = "";
+constexpr const char* steps[] = {messages_by_device, marked};
+constexpr Schema schema{.what = "a store of messages",
+                        .application_id = 0x47574d53,  // "GWMS"
+                        .steps = steps,
+                        .unmarked_upto = 1};
 
 ErrorCode code_of(int sqlite_code) {
   switch (sqlite_code & 0xff) {
@@ -131,19 +138,8 @@ Result<void> SqliteStore::prepare() {
       !done) {
     return done;
   }
-  Statement version;
-  if (auto done = make("PRAGMA user_version", version); !done) return done;
-  if (sqlite3_step(version.get()) != SQLITE_ROW) return error("cannot read");
-  const int found = sqlite3_column_int(version.get(), 0);
-  version.reset();
-  if (found > schema_version) {
-    return fail(ErrorCode::refused, path_ + " was made by a newer version (schema " +
-                                        std::to_string(found) + "); use that one");
-  }
-  if (found < schema_version) {
-    const std::string create = std::string("BEGIN IMMEDIATE;") + schema +
-                               "PRAGMA user_version=" + std::to_string(schema_version) + ";COMMIT;";
-    if (auto done = run(create.c_str()); !done) return done;
+  if (auto found = bring_up_to_date(database_.get(), path_, schema); !found) {
+    return std::unexpected(found.error());
   }
   const std::pair<const char*, Statement*> statements[] = {
       {"BEGIN IMMEDIATE", &begin_},

@@ -11,7 +11,8 @@ struct sqlite3_stmt;
 
 namespace godwit::queues {
 
-// One store file in SQLite: WAL, synchronous=FULL, erased content overwritten. Schema 1:
+// One store file in SQLite: WAL, synchronous=FULL, erased content overwritten. Schema (versions as
+// in queues/schema.h; this is 2):
 //   message(account_id, device, sequence, accepted_s, expires_s, bytes), keyed by the first three.
 // After any error the transaction is rolled back whole; the store stays usable when the cause goes
 // away (space on a full disk). Not thread safe: one thread, any.

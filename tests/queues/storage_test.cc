@@ -145,7 +145,7 @@ TEST_F(StoreTest, DamagedNewerAndMissing) {
   std::filesystem::remove(path_);
   open();
   ASSERT_EQ(std::system(("python3 -c \"import sqlite3; c=sqlite3.connect('" + path_ +
-                         "'); c.execute('PRAGMA user_version=2'); c.commit()\"")
+                         "'); c.execute('PRAGMA user_version=3'); c.commit()\"")
                             .c_str()),
             0);
   const auto newer = SqliteStore::open({.path = path_});
