@@ -17,7 +17,7 @@ namespace {
 using Weights = std::array<std::uint16_t, erasure_chunks_max>;
 using Points = std::span<const std::uint16_t>;
 
-constexpr Weights weights_of(Points points) {
+Weights weights_of(Points points) {
   Weights weights{};
   for (std::size_t j = 0; j < points.size(); ++j) {
     std::uint16_t product = 1;
@@ -37,11 +37,21 @@ constexpr std::array<std::uint16_t, erasure_chunks_max> first_points() {
 
 constexpr auto message_points = first_points();
 
-// The weights of a message of k chunks are message_weights[k - 1].
+// The weights of a message of k chunks are message_weights[k - 1]. One chunk more, at m, multiplies
+// each of the others by 1 / (j - m); compilers bound what they compute, so no more is inverted.
 constexpr std::array<Weights, erasure_chunks_max> all_message_weights() {
+  std::array<std::uint16_t, 64> inverses{};
+  for (std::uint16_t value = 1; value < inverses.size(); ++value) {
+    inverses[value] = gf16::inverse(value);
+  }
   std::array<Weights, erasure_chunks_max> all{};
-  for (std::size_t k = 1; k <= all.size(); ++k) {
-    all[k - 1] = weights_of(Points(message_points).first(k));
+  for (std::size_t m = 0; m < all.size(); ++m) {
+    if (m > 0) all[m] = all[m - 1];
+    all[m][m] = 1;
+    for (std::size_t j = 0; j < m; ++j) {
+      all[m][j] = gf16::multiply(all[m][j], inverses[j ^ m]);
+      all[m][m] = gf16::multiply(all[m][m], inverses[j ^ m]);
+    }
   }
   return all;
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/crypto/spqr/stored_form.h"
 
 // Two ratchets against each other over a connection that loses, doubles and reorders as a seed
@@ -17,6 +19,9 @@ Secret<32> session_key() {
   std::ranges::fill(key.writable(), 7);
   return key;
 }
+
+// In a stored form: after the version, the epoch and the authenticator.
+constexpr std::size_t state_number_at = 1 + 8 + Authenticator::write_size;
 
 struct Schedule {
   std::uint64_t seed = 1;
@@ -50,6 +55,7 @@ class Conversation {
   }
 
   std::uint64_t epoch() const { return std::min(alice_.ratchet.epoch(), bob_.ratchet.epoch()); }
+  const std::set<std::uint8_t>& states() const { return states_; }
   std::size_t state_size_max() const { return state_size_max_; }
 
  private:
@@ -98,6 +104,7 @@ class Conversation {
     auto read = Spqr::read(form);
     ASSERT_TRUE(read) << read.error().message;
     ASSERT_EQ(stored_form(*read), form);
+    states_.insert(form[state_number_at]);
     side.ratchet = random_.below(2) == 0 ? std::move(*read) : read->copy();
   }
 
@@ -106,6 +113,7 @@ class Conversation {
   Side alice_{Spqr::start(session_key(), Role::alice)};
   Side bob_{Spqr::start(session_key(), Role::bob)};
   std::size_t state_size_max_ = 0;
+  std::set<std::uint8_t> states_;  // of the braid, by number
 };
 
 TEST(Spqr, EpochsAdvanceInAnOrdinaryConversation) {
@@ -116,6 +124,7 @@ TEST(Spqr, EpochsAdvanceInAnOrdinaryConversation) {
 }
 
 TEST(Spqr, KeysAreTheSameWhateverIsLostDoubledOrLate) {
+  std::set<std::uint8_t> states;
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
     Conversation conversation({.seed = seed,
                                .lost_percent = 5 * seed,
@@ -127,7 +136,9 @@ TEST(Spqr, KeysAreTheSameWhateverIsLostDoubledOrLate) {
     EXPECT_GE(conversation.epoch(), 4U) << seed;
     EXPECT_LE(conversation.state_size_max(), spqr_state_size_max);
     if (HasFatalFailure()) return;
+    states.insert(conversation.states().begin(), conversation.states().end());
   }
+  EXPECT_EQ(states.size(), std::variant_size_v<braid::State>) << "a state that no schedule came to";
 }
 
 TEST(Spqr, AgreementWaitsForAnswersAndThenGoesOn) {
@@ -323,7 +334,7 @@ TEST(Spqr, HalvesThatDoNotFitAreCorrupt) {
   EXPECT_TRUE(refused(8, 0)) << "the braid in epoch 0";
   EXPECT_TRUE(refused(8, 2)) << "the braid an epoch ahead of the chains";
   EXPECT_TRUE(refused(1, 0x40)) << "an epoch that no session reaches";
-  EXPECT_TRUE(refused(1 + 8 + 64, 11)) << "no such state";
+  EXPECT_TRUE(refused(state_number_at, 11)) << "no such state";
 }
 
 }  // namespace
