@@ -25,6 +25,5 @@ inline constexpr std::size_t sender_key_states_max = 5;
 inline constexpr std::size_t signal_message_size_max = 65'535;
 // SPQR's longest message is 1 + 10 + 10 + 1 + 3 + 32 bytes.
 inline constexpr std::size_t pq_ratchet_size_max = 128;
-inline constexpr std::size_t address_name_size_max = 512;
 
 }  // namespace godwit::crypto::signal

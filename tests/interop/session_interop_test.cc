@@ -106,6 +106,50 @@ TEST_F(SessionInteropTest, ManyMessagesOverABadRoadInTheirSession) {
   exchange(ours, theirs, 2);
 }
 
+// Both sides keep as many keys of messages that have not come, and drop the oldest.
+TEST_F(SessionInteropTest, SkippedKeys) {
+  RemoteDevice theirs(*peer, "theirs");
+  ASSERT_TRUE(ours.open(theirs.address(), theirs.bundle(true)));
+  ASSERT_EQ(theirs.receive(ours.address, *ours.send(theirs.address(), "one")), "one");
+  ASSERT_EQ(ours.receive(theirs.address(), *theirs.send(ours.address, "two")), "two");
+  const std::size_t last = skipped_message_keys_max + 1;
+  std::vector<CiphertextMessage> to_them;
+  std::vector<CiphertextMessage> to_us;
+  for (std::size_t i = 0; i <= last; ++i) {
+    to_them.push_back(ours.send(theirs.address(), std::to_string(i)).value());
+    to_us.push_back(theirs.send(ours.address, std::to_string(i)).value());
+  }
+  EXPECT_EQ(ours.receive(theirs.address(), to_us[last]), std::to_string(last));
+  EXPECT_EQ(theirs.receive(ours.address, to_them[last]), std::to_string(last));
+  EXPECT_FALSE(ours.receive(theirs.address(), to_us[0]));
+  EXPECT_FALSE(theirs.receive(ours.address, to_them[0]));
+  for (const std::size_t i : {std::size_t{1}, std::size_t{1000}, last - 1}) {
+    EXPECT_EQ(ours.receive(theirs.address(), to_us[i]), std::to_string(i));
+    EXPECT_EQ(theirs.receive(ours.address, to_them[i]), std::to_string(i));
+  }
+}
+
+// A message of the fifth ratchet key back is still read, on both sides.
+TEST_F(SessionInteropTest, ReceiverChains) {
+  RemoteDevice theirs(*peer, "theirs");
+  ASSERT_TRUE(ours.open(theirs.address(), theirs.bundle(true)));
+  ASSERT_EQ(theirs.receive(ours.address, *ours.send(theirs.address(), "first")), "first");
+  std::vector<CiphertextMessage> to_them;
+  std::vector<CiphertextMessage> to_us;
+  for (std::size_t i = 0; i <= receiver_chains_max; ++i) {
+    to_us.push_back(theirs.send(ours.address, std::to_string(i)).value());
+    ASSERT_EQ(ours.receive(theirs.address(), *theirs.send(ours.address, "back")), "back");
+    to_them.push_back(ours.send(theirs.address(), std::to_string(i)).value());
+    ASSERT_EQ(theirs.receive(ours.address, *ours.send(theirs.address(), "on")), "on");
+  }
+  EXPECT_FALSE(ours.receive(theirs.address(), to_us[0]));
+  EXPECT_FALSE(theirs.receive(ours.address, to_them[0]));
+  for (std::size_t i = 1; i <= receiver_chains_max; ++i) {
+    EXPECT_EQ(ours.receive(theirs.address(), to_us[i]), std::to_string(i));
+    EXPECT_EQ(theirs.receive(ours.address, to_them[i]), std::to_string(i));
+  }
+}
+
 TEST_F(SessionInteropTest, NamesThatAreServiceIdsAreChecked) {
   const std::string service_id = "9d0652a3-dcc3-4d11-975f-74d61598733f";
   const std::string phone_number = "PNI:796abedb-ca4e-4f18-8803-1fde5b921f9f";
