@@ -31,6 +31,32 @@ constexpr std::size_t store_requests_waiting_max = std::size_t{1} << 18;
 constexpr std::size_t store_replies_waiting_max = std::size_t{1} << 21;
 constexpr std::size_t control_pool_bytes = std::size_t{64} << 20;
 
+dataplane::Allowance allowance(std::uint32_t count, Duration in, std::uint32_t burst) {
+  return {.every = count == 0 ? Duration{0} : in / count, .burst = burst};
+}
+
+dataplane::AddressRules address_rules(const control::Config::Limits& limits) {
+  using std::chrono::hours;
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  dataplane::AddressRules rules{
+      .open_max = limits.connections_per_address,
+      .starting_max = limits.unauthenticated_per_address,
+      .connections = allowance(limits.connections_per_address_per_second, seconds(1),
+                               limits.connections_per_address_burst),
+      .failures = allowance(limits.handshake_failures_per_address_per_minute, minutes(1),
+                            limits.handshake_failures_per_address_per_minute),
+      .registrations = allowance(limits.registrations_per_address_per_hour, hours(1),
+                                 limits.registrations_per_address_per_hour),
+      .logins = allowance(limits.logins_per_device_per_minute, minutes(1),
+                          limits.logins_per_device_per_minute)};
+  const auto exempt = parse_ip_prefixes(limits.exempt_addresses);
+  GODWIT_CHECK(exempt && exempt->size() <= rules.exempt.size());  // check_config has seen to it
+  std::ranges::copy(*exempt, rules.exempt.begin());
+  rules.exempt_count = static_cast<std::uint32_t>(exempt->size());
+  return rules;
+}
+
 dataplane::Settings settings_of(const control::Config& config) {
   dataplane::Settings settings;
   settings.domain = config.server.domain;
@@ -44,6 +70,9 @@ dataplane::Settings settings_of(const control::Config& config) {
   settings.stanza_rate = {.rate_per_second = config.limits.messages_per_second,
                           .burst = config.limits.messages_burst};
   settings.unauthenticated_max = config.limits.unauthenticated_max;
+  settings.addresses = address_rules(config.limits);
+  // Those without a connection, beside the most there can be with one.
+  settings.addresses_max = config.limits.connections_max + 32'768;
   settings.buffer_pool_bytes = config.limits.buffer_pool_bytes;
   settings.mailbox_messages_max = config.limits.mailbox_messages_max;
   settings.mailbox_bytes_max = config.limits.mailbox_bytes_max;
@@ -206,15 +235,17 @@ Result<void> Gateway::open_admin() {
                                           .started = read_clocks(),
                                           .ack_after = config_.delivery.ack_after,
                                           .random = random_};
-  operations_ = std::make_unique<Operations>(
-      Operations::Options{.config = config_,
-                          .read_again = read_again_,
-                          .loop = *control_loop_,
-                          .drain = [this](std::chrono::seconds spread) {
-                            drain_spread_s_.store(spread.count());
-                            draining_.store(true);
-                            ::kill(::getpid(), SIGTERM);  // the program ends as it always does
-                          }});
+  operations_ = std::make_unique<Operations>(Operations::Options{
+      .config = config_,
+      .read_again = read_again_,
+      .loop = *control_loop_,
+      .set_limits = [this](const control::Config::Limits& limits) { set_limits(limits); },
+      .drain =
+          [this](std::chrono::seconds spread) {
+            drain_spread_s_.store(spread.count());
+            draining_.store(true);
+            ::kill(::getpid(), SIGTERM);  // the program ends as it always does
+          }});
   options.more = operations_->commands(*control_);
   control_->counters().set(
       control::ControlMetric::start_time_seconds,
@@ -250,6 +281,18 @@ Result<void> Gateway::open_admin() {
   if (!metrics) return std::unexpected(metrics.error());
   metrics_server_ = std::move(*metrics);
   return {};
+}
+
+void Gateway::set_limits(const control::Config::Limits& limits) {
+  const dataplane::AddressRules rules = address_rules(limits);
+  for (auto& outbox : control_outboxes_) {
+    queues::Buffer buffer =
+        control_pool_->copy({reinterpret_cast<const std::uint8_t*>(&rules), sizeof rules});
+    Command command{.kind = queues::CommandKind::settings, .buffer = buffer.release()};
+    if (command.buffer != nullptr && outbox->try_post(command)) continue;
+    command.take_buffer();
+    spdlog::error("reload: a shard is too busy to take over the limits; reload again");
+  }
 }
 
 std::string Gateway::metrics_address() const {

@@ -61,6 +61,7 @@ class Gateway {
   Result<void> open();
   Result<void> open_control();
   Result<void> open_admin();
+  void set_limits(const control::Config::Limits& limits);
   void make_rings();
   void start_storage();
   Result<void> start_shards();

@@ -60,6 +60,7 @@ Result<std::vector<std::string>> Operations::take_over_config(control::Control& 
     return fail(ErrorCode::invalid, "nothing is changed: " + wanted.error().front());
   }
   control.set_registration(wanted->registration);
+  options_.set_limits(wanted->limits);
   set_log_level(wanted->log.level);
   std::vector<std::string> left = control::restart_needed(options_.config, *wanted);
   spdlog::info("reloaded the configuration{}{}",

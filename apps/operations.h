@@ -26,6 +26,8 @@ class Operations {
     const control::Config& config;  // as started
     ReadConfig read_again;
     control::ControlLoop& loop;
+    // Hands the limits that can change while running to the shards.
+    std::function<void(const control::Config::Limits&)> set_limits;
     // Begins the end of the program: clients are sent away, to come back within the spread.
     std::function<void(std::chrono::seconds spread)> drain;
   };

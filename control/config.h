@@ -47,6 +47,14 @@ struct Config {
     std::uint32_t connections_max = 100'000;
     std::uint32_t unauthenticated_max = 4096;
     std::uint32_t handshake_timeout_ms = 10'000;
+    std::uint32_t connections_per_address = 5000;
+    std::uint32_t unauthenticated_per_address = 512;
+    std::uint32_t connections_per_address_per_second = 200;
+    std::uint32_t connections_per_address_burst = 2000;
+    std::uint32_t handshake_failures_per_address_per_minute = 120;
+    std::uint32_t registrations_per_address_per_hour = 600;
+    std::uint32_t logins_per_device_per_minute = 60;
+    std::string exempt_addresses = "127.0.0.0/8, ::1";
     std::uint32_t mailbox_messages_max = 100'000;
     std::uint64_t mailbox_bytes_max = std::uint64_t{64} << 20;
     std::uint32_t messages_per_second = 10'000;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/ip_address.h"
 #include "control/config.h"
 #include "protocol/jid.h"
 #include "protocol/limits.h"
@@ -47,6 +48,14 @@ inline std::string_view check_metrics(std::string_view text) {
 }
 inline std::string_view check_data(std::string_view text) {
   return text.empty() ? "a folder is needed" : "";
+}
+// As many as dataplane::AddressRules holds.
+inline constexpr std::size_t prefixes_max = 32;
+inline std::string_view check_prefixes(std::string_view text) {
+  const auto prefixes = parse_ip_prefixes(text);
+  return prefixes && prefixes->size() <= prefixes_max
+             ? ""
+             : "at most 32 of ADDRESS or ADDRESS/BITS are allowed, with commas between them";
 }
 // sockaddr_un holds 107 bytes and a zero.
 inline std::string_view check_socket(std::string_view text) {
@@ -90,13 +99,45 @@ void visit_limit_keys(Config::Limits& limits, Visitor& visitor) {
                  limits.unauthenticated_max, Range{1, 1'000'000});
   visitor.number({"handshake_timeout_ms", "From connecting to login."}, limits.handshake_timeout_ms,
                  Range{100, 600'000});
+  visitor.number({"connections_per_address",
+                  "Connections of one IPv4 address or IPv6 /64 to the whole gateway; a provider "
+                  "may have many users behind one. 0: no limit.",
+                  Change::live},
+                 limits.connections_per_address, Range{0, 10'000'000});
+  visitor.number({"unauthenticated_per_address",
+                  "Of these, connections that have not logged in. 0: no limit.", Change::live},
+                 limits.unauthenticated_per_address, Range{0, 1'000'000});
+  visitor.number({"connections_per_address_per_second",
+                  "New connections of one address, lasting. 0: no limit.", Change::live},
+                 limits.connections_per_address_per_second, Range{0, 1'000'000});
+  visitor.number(
+      {"connections_per_address_burst", "New connections of one address, at once.", Change::live},
+      limits.connections_per_address_burst, Range{1, 1'000'000});
+  visitor.number({"handshake_failures_per_address_per_minute",
+                  "Connections of one address ended for what they did before login; then new ones "
+                  "are refused for a while. 0: no limit.",
+                  Change::live},
+                 limits.handshake_failures_per_address_per_minute, Range{0, 1'000'000});
+  visitor.number({"registrations_per_address_per_hour",
+                  "Registrations asked for by one address. 0: no limit.", Change::live},
+                 limits.registrations_per_address_per_hour, Range{0, 1'000'000});
+  visitor.number(
+      {"logins_per_device_per_minute", "Logins of one device. 0: no limit.", Change::live},
+      limits.logins_per_device_per_minute, Range{0, 1'000'000});
+  visitor.text(
+      {"exempt_addresses",
+       "Addresses and ADDRESS/BITS that the limits by address do not hold for, at most 32.",
+       Change::live},
+      limits.exempt_addresses, check_prefixes);
   visitor.number({"mailbox_messages_max", "Messages waiting for one device."},
                  limits.mailbox_messages_max, Range{1, 10'000'000});
   visitor.number({"mailbox_bytes_max", "Bytes waiting for one device."}, limits.mailbox_bytes_max,
                  Range{65'536, tebibyte});
-  visitor.number({"messages_per_second",
-                  "Of one connected device, lasting; a faster one is read no further for a while."},
-                 limits.messages_per_second, Range{1, 1'000'000});
+  visitor.number(
+      {"messages_per_second",
+       "Messages and other stanzas of one connected device, lasting; a faster one is read "
+       "no further for a while."},
+      limits.messages_per_second, Range{1, 1'000'000});
   visitor.number({"messages_burst", "Of one connected device, at once."}, limits.messages_burst,
                  Range{1, 10'000'000});
   visitor.number({"devices_per_account_max", "Devices one account may register."},

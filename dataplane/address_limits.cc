@@ -96,6 +96,21 @@ bool AddressLimits::may_register(Place place, Instant now) {
   return place == 0 || entries_[place].registrations.take(rules_.registrations, now);
 }
 
+bool AddressLimits::may_log_in(std::uint64_t device, Instant now) {
+  const std::uint32_t index = rules_.logins.limited() ? find(device) : 0;
+  return index == 0 || entries_[index].connections.has_room(rules_.logins, now);
+}
+
+void AddressLimits::count_login(std::uint64_t device, Instant now) {
+  if (!rules_.logins.limited()) return;
+  forget_recovered(now);
+  const std::uint32_t index = find_or_make(device);
+  if (index == 0) return;  // full of connections: their own limits hold
+  Entry& entry = entries_[index];
+  entry.connections.take(rules_.logins, now);
+  if (!entry.resting) rest(index, now);
+}
+
 bool AddressLimits::recovered(const Entry& entry, Instant now) {
   return entry.connections.recovered(now) && entry.failures.recovered(now) &&
          entry.registrations.recovered(now);
@@ -106,9 +121,14 @@ std::uint32_t& AddressLimits::head_of(std::uint64_t subscriber) {
   return heads_[crypto::keyed_hash(hash_key_, bytes) & (heads_.size() - 1)];
 }
 
-std::uint32_t AddressLimits::find_or_make(std::uint64_t subscriber) {
+std::uint32_t AddressLimits::find(std::uint64_t subscriber) {
   std::uint32_t index = head_of(subscriber);
   while (index != 0 && entries_[index].subscriber != subscriber) index = entries_[index].chain;
+  return index;
+}
+
+std::uint32_t AddressLimits::find_or_make(std::uint64_t subscriber) {
+  std::uint32_t index = find(subscriber);
   if (index != 0) return index;
   if (entries_.used() >= addresses_max_) {
     if (oldest_ == 0) return 0;

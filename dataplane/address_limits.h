@@ -44,7 +44,7 @@ struct AddressRules {
   Allowance connections;
   Allowance failures;  // connections that ended before login by a fault of theirs
   Allowance registrations;
-  Allowance logins;  // of one device, see front.h
+  Allowance logins;  // of one device
   std::uint32_t exempt_count = 0;
   std::array<IpPrefix, exempt_max> exempt{};  // are not limited
 
@@ -117,6 +117,10 @@ class AddressLimits {
   // A connection was ended for what it did before login.
   void failed(Place place, Instant now);
   bool may_register(Place place, Instant now);
+  // Logins of a device, whatever address they come from. Only those that succeed are counted, so
+  // that nobody can use up another's. `device` is a keyed hash: it shares the table with addresses.
+  bool may_log_in(std::uint64_t device, Instant now);
+  void count_login(std::uint64_t device, Instant now);
 
   // Connections that are open keep their places, and count for rules that come later only if they
   // counted when they came.
@@ -127,7 +131,7 @@ class AddressLimits {
  private:
   struct Entry {
     std::uint64_t subscriber = 0;
-    Meter connections;
+    Meter connections;  // or a device's logins
     Meter failures;
     Meter registrations;
     std::uint32_t open = 0;
@@ -140,6 +144,7 @@ class AddressLimits {
 
   bool exempt(const IpAddress& address) const;
   Admission judge(Entry& entry, Instant now) const;
+  std::uint32_t find(std::uint64_t subscriber);
   std::uint32_t find_or_make(std::uint64_t subscriber);
   std::uint32_t& head_of(std::uint64_t subscriber);
   void grow_heads();

@@ -35,6 +35,11 @@
 // few frames as possible when the turn flushes. Whatever a front cannot do for lack of memory ends
 // the session: its client sends again what was not acknowledged, so nothing is lost.
 //
+// Against strangers: a connection is refused before it costs a buffer or a key when its address has
+// what it may have; those that have not logged in are few, have little time, and make room for each
+// other, the slowest first; of handshakes, which cost a thousand times what a message does, a turn
+// answers a few and leaves the others for the next.
+//
 // Thread safety: the owning shard's thread only.
 
 namespace godwit::dataplane {
@@ -59,11 +64,19 @@ class Front {
   explicit Front(const Options& options);
 
   // The backend's events. `now` is the turn's, set by begin_turn.
-  void begin_turn(Now now) { now_ = now; }
+  void begin_turn(Now now) {
+    now_ = now;
+    handshakes_left_ = settings_.handshakes_per_turn;
+  }
   void on_open(ConnectionName name, bool connected);
   void on_bytes(ConnectionName name, std::uint64_t user, MutableBytes lease);
   void on_writable(ConnectionName name, std::uint64_t user);
   void on_closed(ConnectionName name, std::uint64_t user, io::CloseReason reason);
+
+  // Handshake messages that an earlier turn left over. Returns how many it answered.
+  std::size_t resume_handshakes();
+  // `rules` is for the whole gateway.
+  void set_address_rules(const AddressRules& rules);
 
   // A home's or control's word; takes the command's buffer.
   void handle(queues::Command command);
@@ -96,16 +109,32 @@ class Front {
     ConnectionName name;
   };
 
+  // front_start.h
+  bool admits(ConnectionName name, AddressLimits::Place& place);
+  bool displace_one();
+  void link_start(Session& session);
+  void end_start(Session& session);
+  void blame(const Session& session);
+  std::size_t expire_starts();
+  void on_preamble(Session& session, MutableBytes& input);
+  bool defer_handshake(Session& session, Bytes input);
+  static bool is_deferred(const Session& session) {
+    return session.start && session.start->deferred;
+  }
+  void keep_deferred(Session& session, Bytes input);
+  void on_handshake_message(Session& session, Bytes message);
+  bool on_login(Session& session, Bytes content);
+  bool on_register(Session& session, Bytes content);
+  std::uint64_t device_key(const Session& session) const;
+
   // front_input.h
   Session* find(ConnectionName name);
-  void on_preamble(Session& session, MutableBytes& input);
+  // REQUIRES: a slot that has had a connection.
+  Session& at(std::uint32_t slot) const { return (*pages_[slot / 256])[slot % 256]; }
   bool on_frame(Session& session, MutableBytes body);
-  void on_handshake_message(Session& session, Bytes message);
   void consume(Session& session, MutableBytes input);
   bool keep_partial(Session& session, Bytes input, std::size_t wanted);
   bool on_stanza(Session& session, const protocol::RawStanza& stanza);
-  bool on_login(Session& session, Bytes content);
-  bool on_register(Session& session, Bytes content);
   void fail_parse(Session& session);
 
   // front_stanzas.h
@@ -133,6 +162,8 @@ class Front {
   void mark_dirty(Session& session);
   void note_ack(Session& session);
   void flush_session(Session& session);
+  void watch(Session& session);
+  std::size_t expire_stuck();
   bool send_frame(Session& session);
   bool write_node(ByteWriter& out, Session& session, OutputNode& node);
   void drop_pending(Session& session);
@@ -152,8 +183,13 @@ class Front {
   std::size_t pages_made_ = 0;
   queues::Slab<OutputNode> nodes_;
   std::vector<ConnectionName> dirty_;
-  std::deque<Deadline> starting_;  // constant wait, so in order
-  std::deque<Deadline> acks_due_;  // the same
+  std::deque<Deadline> acks_due_;  // constant wait, so in order
+  std::deque<Deadline> stuck_;     // the same
+  std::deque<ConnectionName> deferred_;
+  AddressLimits addresses_;
+  std::uint32_t oldest_start_ = SessionStart::none;
+  std::uint32_t newest_start_ = SessionStart::none;
+  std::uint32_t handshakes_left_ = 0;
   queues::TickWheel<ConnectionName> paced_;
   ClientNames client_names_;
   crypto::AeadCache aead_cache_;
@@ -170,3 +206,4 @@ class Front {
 #include "dataplane/front_input.h"
 #include "dataplane/front_output.h"
 #include "dataplane/front_stanzas.h"
+#include "dataplane/front_start.h"

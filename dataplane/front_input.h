@@ -7,9 +7,17 @@
 
 #include "dataplane/front.h"
 
-// Bytes in: preamble, handshake messages, frames, and the two stanzas before a session.
+// Bytes in: cut into handshake messages, frames and stanzas.
 
 namespace godwit::dataplane {
+
+// Before it has logged in a client says little.
+constexpr protocol::FrameLimits limits_of(SessionState state) {
+  using namespace protocol;
+  if (state == SessionState::handshake) return handshake_frame_limits;
+  if (state == SessionState::ready) return transport_frame_limits;
+  return {frame_ciphertext_size_min, control_stanza_size_max + aead_tag_size};
+}
 
 template <io::StreamBackend Io>
 Front<Io>::Front(const Options& options)
@@ -17,6 +25,9 @@ Front<Io>::Front(const Options& options)
       settings_(options.settings),
       io_(options.io),
       counters_(options.counters),
+      addresses_({.rules = share_of(options.settings.addresses, options.shards),
+                  .addresses_max = options.settings.addresses_max,
+                  .hash_key = options.hash_key}),
       aead_cache_(4096),
       frame_(protocol::frame_wire_size_max) {}
 
@@ -29,35 +40,12 @@ Session* Front<Io>::find(ConnectionName name) {
 }
 
 template <io::StreamBackend Io>
-void Front<Io>::on_open(ConnectionName name, bool) {
-  counters_.add(queues::ShardMetric::connections_accepted);
-  if (draining_ || unauthenticated_ >= settings_.unauthenticated_max) {
-    counters_.add(queues::ShardMetric::connections_refused);
-    io_.close(name, io::CloseMode::abort);
-    return;
-  }
-  const std::size_t page = name.slot / 256;
-  if (page >= pages_.size()) pages_.resize(page + 1);
-  if (!pages_[page]) {
-    pages_[page] = std::make_unique<std::array<Session, 256>>();
-    ++pages_made_;
-  }
-  Session& session = (*pages_[page])[name.slot % 256];
-  session = Session{};
-  session.name = name;
-  session.state = SessionState::preamble;
-  session.start = std::make_unique<SessionStart>();
-  ++open_;
-  ++unauthenticated_;
-  starting_.push_back({now_.instant + settings_.handshake_timeout, name});
-}
-
-template <io::StreamBackend Io>
 void Front<Io>::on_closed(ConnectionName name, std::uint64_t, io::CloseReason) {
   Session* session = find(name);
   if (session == nullptr) return;
   drop_pending(*session);
   leave(*session);
+  addresses_.left(session->address, false, now_.instant);
   aead_cache_.forget(name.slot);
   *session = Session{};
   --open_;
@@ -68,6 +56,7 @@ void Front<Io>::on_bytes(ConnectionName name, std::uint64_t, MutableBytes lease)
   Session* session = find(name);
   if (session == nullptr || session->state == SessionState::closing) return;
   counters_.add(queues::ShardMetric::bytes_received, lease.size());
+  if (is_deferred(*session)) return keep_deferred(*session, lease);
   if (!session->partial) return consume(*session, lease);
 
   // Complete the frame that began in an earlier lease, then go on in this one.
@@ -75,12 +64,9 @@ void Front<Io>::on_bytes(ConnectionName name, std::uint64_t, MutableBytes lease)
   while (!lease.empty() && partial) {
     const std::size_t have = partial.bytes().size();
     const bool is_preamble = session->state == SessionState::preamble;
-    const auto limits = session->state == SessionState::handshake
-                            ? protocol::handshake_frame_limits
-                            : protocol::transport_frame_limits;
-    const std::size_t wanted = is_preamble
-                                   ? protocol::preamble_size
-                                   : protocol::split_frame(partial.bytes(), limits).wire_size;
+    const std::size_t wanted =
+        is_preamble ? protocol::preamble_size
+                    : protocol::split_frame(partial.bytes(), limits_of(session->state)).wire_size;
     const std::size_t size = std::min(wanted - have, lease.size());
     if (!keep_partial(*session, lease.first(size), wanted)) return;
     lease = lease.subspan(size);
@@ -88,17 +74,22 @@ void Front<Io>::on_bytes(ConnectionName name, std::uint64_t, MutableBytes lease)
     queues::Buffer whole = std::move(partial);
     consume(*session, whole.writable().first(whole.bytes().size()));
     if (session->state == SessionState::closed || session->state == SessionState::closing) return;
+    if (is_deferred(*session)) return keep_deferred(*session, lease);
   }
   if (!lease.empty()) consume(*session, lease);
 }
 
-// Adds to the partial frame, in a buffer that holds all of it once its length is known.
+// Adds to the partial frame. The buffer grows with what has come, not to what was announced: three
+// bytes that promise 64 KiB cost no more than other three.
 template <io::StreamBackend Io>
 bool Front<Io>::keep_partial(Session& session, Bytes input, std::size_t wanted) {
   queues::Buffer& partial = session.partial;
   const std::size_t have = partial.bytes().size();
-  if (!partial || partial.writable().size() < std::max(wanted, have + input.size())) {
-    queues::Buffer larger = options_.pool.allocate(std::max(wanted, have + input.size()));
+  if (!partial || partial.writable().size() < have + input.size()) {
+    constexpr std::size_t least = 512;
+    const std::size_t needed = have + input.size();
+    queues::Buffer larger =
+        options_.pool.allocate(std::max(needed, std::min(wanted, std::max(2 * needed, least))));
     if (!larger) {
       fail(session, protocol::StreamCondition::resource_constraint);
       return false;
@@ -118,14 +109,13 @@ void Front<Io>::consume(Session& session, MutableBytes input) {
     if (session.state == SessionState::closing || session.state == SessionState::closed) return;
     if (session.state == SessionState::preamble) return;
     const bool handshake = session.state == SessionState::handshake;
-    const auto limits =
-        handshake ? protocol::handshake_frame_limits : protocol::transport_frame_limits;
-    const protocol::Split split = protocol::split_frame(input, limits);
+    const protocol::Split split = protocol::split_frame(input, limits_of(session.state));
     if (split.status == protocol::SplitStatus::need_more) {
       keep_partial(session, input, split.wire_size);
       return;
     }
     if (split.status != protocol::SplitStatus::complete) return fail_parse(session);
+    if (handshake && defer_handshake(session, input)) return;
     const MutableBytes body = protocol::frame_body(input, split);
     input = input.subspan(split.wire_size);
     if (handshake) {
@@ -134,58 +124,6 @@ void Front<Io>::consume(Session& session, MutableBytes input) {
       return;
     }
   }
-}
-
-template <io::StreamBackend Io>
-void Front<Io>::on_preamble(Session& session, MutableBytes& input) {
-  if (input.size() < protocol::preamble_size) {
-    keep_partial(session, input, protocol::preamble_size);
-    return;
-  }
-  protocol::PreambleBytes bytes;
-  std::copy_n(input.begin(), bytes.size(), bytes.begin());
-  input = input.subspan(bytes.size());
-  const auto preamble = protocol::read_preamble(bytes);
-  if (preamble) {
-    session.state = SessionState::handshake;
-    session.start->handshake = std::make_unique<ServerHandshake>(options_.identity, *preamble);
-    return;
-  }
-  counters_.add(queues::ShardMetric::handshakes_failed);
-  if (preamble.error() == protocol::PreambleError::not_godwit) {
-    return close(session, io::CloseMode::abort);
-  }
-  const std::array<std::uint8_t, 5> refusal{
-      0, 0, 2, static_cast<std::uint8_t>(protocol::HandshakeStatus::refused),
-      static_cast<std::uint8_t>(protocol::StreamCondition::unsupported_version)};
-  const Bytes chunk(refusal);
-  io_.send(session.name, {&chunk, 1});
-  close(session, io::CloseMode::graceful);
-}
-
-template <io::StreamBackend Io>
-void Front<Io>::on_handshake_message(Session& session, Bytes message) {
-  std::array<std::uint8_t, protocol::length_prefix_size + protocol::handshake_message_size_max>
-      reply;
-  ServerHandshake& handshake = *session.start->handshake;
-  const auto step = handshake.on_message(message, reply, options_.random);
-  if (step == ServerHandshake::Step::failed) {
-    counters_.add(queues::ShardMetric::handshakes_failed);
-    return close(session, io::CloseMode::abort);
-  }
-  if (step != ServerHandshake::Step::finished) {
-    const Bytes chunk = Bytes(reply).first(handshake.reply_size());
-    if (io_.send(session.name, {&chunk, 1}) == 0) return close(session, io::CloseMode::abort);
-    counters_.add(queues::ShardMetric::bytes_sent, chunk.size());
-  }
-  if (step == ServerHandshake::Step::reply) return;
-  crypto::NoiseResult result = handshake.take();
-  session.send = std::move(result.send);
-  session.receive = std::move(result.receive);
-  session.start->remote_static = result.remote_static;
-  session.start->handshake.reset();
-  session.state = SessionState::connected;
-  counters_.add(queues::ShardMetric::handshakes_completed);
 }
 
 // False when the session is to be read no further.
@@ -213,7 +151,7 @@ bool Front<Io>::on_frame(Session& session, MutableBytes body) {
 template <io::StreamBackend Io>
 void Front<Io>::fail_parse(Session& session) {
   counters_.add(queues::ShardMetric::frames_malformed);
-  if (session.state == SessionState::handshake) return close(session, io::CloseMode::abort);
+  blame(session);
   fail(session, protocol::StreamCondition::bad_format);
 }
 
@@ -229,9 +167,12 @@ bool Front<Io>::on_stanza(Session& session, const protocol::RawStanza& stanza) {
     return false;
   }
   if (session.state != SessionState::ready) {
+    blame(session);
     fail(session, protocol::StreamCondition::not_authorized);
     return false;
   }
+  // Every kind: an acknowledgement or a ping costs as much as a short message.
+  if (session.rate.spend(settings_.stanza_rate, now_.instant) > Duration{0}) pace(session);
   switch (stanza.type) {
     case StanzaType::message:
       return on_message(session, stanza.content);
@@ -250,70 +191,6 @@ bool Front<Io>::on_stanza(Session& session, const protocol::RawStanza& stanza) {
       fail_parse(session);
       return false;
   }
-}
-
-template <io::StreamBackend Io>
-bool Front<Io>::on_login(Session& session, Bytes content) {
-  protocol::JidScratch scratch;
-  const auto login = protocol::read_login(content, scratch);
-  if (!login) {
-    fail_parse(session);
-    return false;
-  }
-  if (login->jid.domain != settings_.domain) {
-    fail(session, protocol::StreamCondition::host_unknown);
-    return false;
-  }
-  session.user = CompactText(login->jid.user);
-  session.device = login->jid.device;
-  session.account = hash_user(login->jid.user);
-  session.client_name = client_names_.intern(login->client);
-  const queues::AttachRequest request{.user = login->jid.user,
-                                      .client = login->client,
-                                      .device = session.device,
-                                      .window = login->window,
-                                      .last_sequence = login->last_sequence,
-                                      .key = session.start->remote_static};
-  queues::Buffer buffer = encode(options_.pool, request);
-  if (!buffer) {
-    fail(session, protocol::StreamCondition::resource_constraint);
-    return false;
-  }
-  session.state = SessionState::attaching;
-  return post_home(session, {.kind = queues::CommandKind::attach,
-                             .number = static_cast<std::uint32_t>(
-                                 now_.instant.time_since_epoch() / std::chrono::milliseconds(1)),
-                             .session = session.name,
-                             .account = session.account,
-                             .buffer = buffer.release()});
-}
-
-template <io::StreamBackend Io>
-bool Front<Io>::on_register(Session& session, Bytes content) {
-  protocol::JidScratch scratch;
-  const auto request = protocol::read_register(content, scratch);
-  if (!request) {
-    fail_parse(session);
-    return false;
-  }
-  if (request->jid.domain != settings_.domain) {
-    fail(session, protocol::StreamCondition::host_unknown);
-    return false;
-  }
-  queues::Buffer buffer =
-      encode(options_.pool, queues::RegisterRequest{.user = request->jid.user,
-                                                    .invite = request->invite,
-                                                    .client = request->client,
-                                                    .key = session.start->remote_static});
-  if (!buffer || !options_.port.post(options_.control, {.kind = queues::CommandKind::register_,
-                                                        .session = session.name,
-                                                        .buffer = buffer.release()})) {
-    fail(session, protocol::StreamCondition::resource_constraint);
-    return false;
-  }
-  counters_.add(queues::ShardMetric::registrations_requested);
-  session.state = SessionState::registering;
-  return true;
 }
 
 }  // namespace godwit::dataplane

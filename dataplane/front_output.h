@@ -10,8 +10,15 @@
 
 namespace godwit::dataplane {
 
+// Ends a session that takes nothing and asks for more.
 template <io::StreamBackend Io>
 void Front<Io>::append(Session& session, OutputNode node) {
+  const bool reply = node.type != OutputKind::delivery || node.sequence == 0;
+  if (reply && session.blocked && session.replies >= settings_.blocked_replies_max) {
+    counters_.add(queues::ShardMetric::sessions_stuck);
+    return close(session, io::CloseMode::abort);
+  }
+  if (reply && session.blocked) ++session.replies;
   const std::uint32_t index = nodes_.allocate();
   nodes_[index] = std::move(node);
   (session.pending_tail != 0 ? nodes_[session.pending_tail].next : session.pending_head) = index;
@@ -60,27 +67,18 @@ std::size_t Front<Io>::expire() {
     mark_dirty(*session);
     ++fired;
   }
-  // Those that have come through leave the queue as soon as they are its first.
-  for (; !starting_.empty(); starting_.pop_front()) {
-    Session* session = find(starting_.front().name);
-    if (session == nullptr || session->state == SessionState::ready) continue;
-    if (starting_.front().at > now_.instant) break;
-    counters_.add(queues::ShardMetric::handshakes_timed_out);
-    ++fired;
-    if (session->state >= SessionState::connected && session->state != SessionState::closing) {
-      fail(*session, protocol::StreamCondition::connection_timeout);
-    } else {
-      close(*session, io::CloseMode::abort);
-    }
-  }
-  return fired + resume_paced();
+  return fired + expire_starts() + expire_stuck() + resume_paced();
 }
 
 template <io::StreamBackend Io>
 Instant Front<Io>::next_deadline() const {
   const Instant ack = acks_due_.empty() ? never : acks_due_.front().at;
-  const Instant start = starting_.empty() ? never : starting_.front().at;
-  return std::min({ack, start, paced_.next_deadline()});
+  const Instant stuck = stuck_.empty() ? never : stuck_.front().at;
+  const Instant start = oldest_start_ == SessionStart::none
+                            ? never
+                            : at(oldest_start_).start->since + settings_.handshake_timeout;
+  const Instant waiting = deferred_.empty() ? never : now_.instant;
+  return std::min({ack, stuck, start, waiting, paced_.next_deadline()});
 }
 
 template <io::StreamBackend Io>
@@ -101,13 +99,47 @@ void Front<Io>::flush_session(Session& session) {
   while (session.pending_head != 0 || session.settled.upto() != session.acknowledged) {
     if (!send_frame(session)) {
       session.blocked = true;  // on_writable goes on
-      return;
+      return watch(session);
     }
   }
   if (session.close_after) {
     session.close_after = false;
     io_.close(session.name, io::CloseMode::graceful);
   }
+}
+
+// A peer that takes nothing must not keep what it was sent for ever.
+template <io::StreamBackend Io>
+void Front<Io>::watch(Session& session) {
+  if (session.watched) return;
+  session.watched = true;
+  session.unblocked = false;
+  stuck_.push_back({now_.instant + settings_.stuck_timeout, session.name});
+}
+
+template <io::StreamBackend Io>
+std::size_t Front<Io>::expire_stuck() {
+  std::size_t fired = 0;
+  while (!stuck_.empty() && stuck_.front().at <= now_.instant) {
+    Session* session = find(stuck_.front().name);
+    stuck_.pop_front();
+    if (session == nullptr) continue;
+    session->watched = false;
+    if (!session->blocked) continue;
+    ++fired;
+    if (session->unblocked) {
+      watch(*session);
+      continue;
+    }
+    counters_.add(queues::ShardMetric::sessions_stuck);
+    // Perhaps it is closing already, and its last words are what it does not take.
+    if (session->state == SessionState::closing) {
+      io_.close(session->name, io::CloseMode::abort);
+    } else {
+      close(*session, io::CloseMode::abort);
+    }
+  }
+  return fired;
 }
 
 // One frame with as much of the pending output as fits. False, and nothing changed, when the stream
@@ -158,6 +190,7 @@ bool Front<Io>::send_frame(Session& session) {
     nodes_.release(done);
   }
   if (index == 0) session.pending_tail = 0;
+  session.replies = 0;
   return true;
 }
 
@@ -199,6 +232,7 @@ void Front<Io>::on_writable(ConnectionName name, std::uint64_t) {
   Session* session = find(name);
   if (session == nullptr) return;
   session->blocked = false;
+  session->unblocked = true;
   mark_dirty(*session);
 }
 
@@ -290,16 +324,17 @@ void Front<Io>::leave(Session& session) {
                                                     .account = session.account,
                                                     .id = session.mailbox});
   } else {
-    --unauthenticated_;
+    end_start(session);
   }
   session.partial.reset();
-  session.start.reset();
   session.state = SessionState::closing;
 }
 
 template <io::StreamBackend Io>
 void Front<Io>::publish_gauges() {
   counters_.set(queues::ShardMetric::connections_open, open_);
+  counters_.set(queues::ShardMetric::connections_unauthenticated, unauthenticated_);
+  counters_.set(queues::ShardMetric::addresses_known, addresses_.known());
   counters_.set(queues::ShardMetric::sessions, ready_);
   counters_.set(queues::ShardMetric::memory_sessions,
                 pages_made_ * sizeof(std::array<Session, 256>));

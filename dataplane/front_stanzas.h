@@ -23,7 +23,6 @@ bool Front<Io>::take_number(Session& session, std::uint32_t& number) {
   }
   number = session.settled.take();
   ++outstanding_;
-  if (session.rate.spend(settings_.stanza_rate, now_.instant) > Duration{0}) pace(session);
   return true;
 }
 
@@ -255,7 +254,7 @@ bool Front<Io>::on_ping(Session& session, Bytes content) {
   GODWIT_CHECK(protocol::write_pong(out, *ping));
   buffer.resize(out.size());
   append(session, {.buffer = std::move(buffer), .type = OutputKind::encoded});
-  return true;
+  return session.state == SessionState::ready;
 }
 
 template <io::StreamBackend Io>
@@ -276,7 +275,7 @@ void Front<Io>::refuse(Session& session, protocol::StanzaType kind, std::uint64_
                    .kind = static_cast<std::uint8_t>(kind),
                    .condition = static_cast<std::uint8_t>(condition)});
   counters_.add(refusal_metric(condition));
-  settle(session, number);
+  if (session.state != SessionState::closing) settle(session, number);
 }
 
 template <io::StreamBackend Io>
@@ -301,13 +300,13 @@ void Front<Io>::handle(queues::Command command) {
           {.kind = CommandKind::detach, .session = command.session, .id = command.id});
       return;
     }
-    session->start.reset();
+    end_start(*session);
+    addresses_.count_login(device_key(*session), now_.instant);
     session->state = SessionState::ready;
     session->mailbox = command.id;
     session->sequence_base = command.sequence;
     session->connected_s = static_cast<std::uint32_t>(
         std::chrono::floor<std::chrono::seconds>(now_.wall).time_since_epoch().count());
-    --unauthenticated_;
     ++ready_;
     counters_.add(queues::ShardMetric::logins_accepted);
     return append_encoded(*session,
@@ -337,11 +336,13 @@ void Front<Io>::handle(queues::Command command) {
                     command.number, static_cast<protocol::Condition>(command.detail));
     case CommandKind::server_iq_reply:
       append(*session, {.buffer = std::move(buffer), .type = OutputKind::encoded});
+      if (session->state == SessionState::closing) return;
       return settle(*session, command.number);
     case CommandKind::backlog_end:
       return append(*session, {.type = OutputKind::backlog_end});
     case CommandKind::attach_refused:
       counters_.add(queues::ShardMetric::logins_refused);
+      blame(*session);
       return fail(*session, static_cast<protocol::StreamCondition>(command.detail));
     case CommandKind::kick:
       return fail(*session, static_cast<protocol::StreamCondition>(command.detail), command.number);

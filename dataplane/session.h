@@ -30,9 +30,15 @@ enum class SessionState : std::uint8_t {
 
 // What only a connection that has not logged in needs.
 struct SessionStart {
+  static constexpr std::uint32_t none = UINT32_MAX;
+
   std::unique_ptr<ServerHandshake> handshake;
   crypto::PublicKey remote_static{};
   std::string client;
+  Instant since{};
+  std::uint32_t older = none;  // slots, in the front's list of those that have not logged in
+  std::uint32_t newer = none;
+  bool deferred = false;  // its handshake message waits for a later turn, in `partial`
 };
 
 // One connection of a front. Idle, it owns no buffer: 10 million of these must fit in memory, so a
@@ -55,14 +61,18 @@ struct Session {
   std::uint32_t pending_head = 0;  // output not yet sealed, in the front's nodes
   std::uint32_t pending_tail = 0;
   std::uint32_t connected_s = 0;  // Unix time
+  std::uint32_t address = 0;      // its place in the front's address limits
   std::uint16_t device = 0;
   std::uint16_t client_name = 0;  // in the front's table of client names
+  std::uint16_t replies = 0;      // pending output that no window bounds
   SessionState state = SessionState::closed;
-  bool dirty = false;        // in the front's list of sessions to flush
-  bool ack_due = false;      // in the front's queue of late acknowledgements
-  bool blocked = false;      // the stream took no more; on_writable comes
-  bool paced = false;        // sent too fast: not read, in the front's wheel
-  bool close_after = false;  // close once the pending output has left
+  bool dirty : 1 = false;        // in the front's list of sessions to flush
+  bool ack_due : 1 = false;      // in the front's queue of late acknowledgements
+  bool blocked : 1 = false;      // the stream took no more; on_writable comes
+  bool watched : 1 = false;      // ... and the front looks whether it does
+  bool unblocked : 1 = false;    // ... and it did meanwhile
+  bool paced : 1 = false;        // sent too fast: not read, in the front's wheel
+  bool close_after : 1 = false;  // close once the pending output has left
 };
 static_assert(sizeof(Session) <= 224, "an idle connection pays this");
 

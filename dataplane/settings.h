@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/token_bucket.h"
+#include "dataplane/address_limits.h"
 
 namespace godwit::dataplane {
 
@@ -32,6 +33,19 @@ struct Settings {
   TokenBucket::Limit stanza_rate{.rate_per_second = 10'000, .burst = 20'000};
 
   std::size_t unauthenticated_max = 4096;
+  // Where that is reached, whoever has kept us waiting so long makes room for the next.
+  Duration start_patience = std::chrono::milliseconds(500);
+  // Of the whole gateway; see address_limits.h. More addresses than connections, so that one
+  // without a connection is what makes room.
+  AddressRules addresses;
+  std::size_t addresses_max = 131'072;
+  // Handshake messages answered in one turn: at some 150 us each, what the sessions of a shard wait
+  // for when all the world logs in.
+  std::uint32_t handshakes_per_turn = 2;
+  // A peer that takes none of what it is sent for so long, or twice as long, is let go.
+  Duration stuck_timeout = std::chrono::seconds(30);
+  // Answers, presence and what else no window bounds, for one peer that takes nothing.
+  std::uint16_t blocked_replies_max = 256;
   std::size_t buffer_pool_bytes = std::size_t{1} << 30;
 
   // Stanzas taken from all sessions of a front and not yet settled. Half of what a home lets wait

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "dataplane/front.h"
@@ -70,7 +71,8 @@ class Shard {
     constexpr std::size_t io_budget = 512;
     constexpr std::size_t ring_budget = 1024;
     front_.begin_turn(now);
-    std::size_t done = options_.io.poll(now, io_budget, may_sleep_until, front_);
+    std::size_t done = front_.resume_handshakes();
+    done += options_.io.poll(now, io_budget, may_sleep_until, front_);
     done += port_.drain(
         ring_budget, [&](const queues::Command& command) { dispatch(command, now); },
         [&](std::size_t count) {
@@ -130,11 +132,21 @@ class Shard {
         return home_.handle(command, now);
       case CommandKind::admin_query:
         return on_admin_query(command, now);
+      case CommandKind::settings:
+        return on_settings(command);
       case CommandKind::drain:
         return front_.drain(std::chrono::milliseconds(command.number));
       default:
         return front_.handle(command);
     }
+  }
+
+  void on_settings(queues::Command command) {
+    const queues::Buffer buffer = command.take_buffer();
+    AddressRules rules;
+    GODWIT_CHECK(buffer.bytes().size() == sizeof rules);
+    std::memcpy(&rules, buffer.bytes().data(), sizeof rules);
+    front_.set_address_rules(rules);
   }
 
   void on_admin_query(queues::Command command, Now now) {

@@ -63,7 +63,7 @@ enum class CommandKind : std::uint8_t {
   admin_query,  // id = query, detail = AdminQuery, buffer = argument or none
   admin_row,    // id = query, buffer = one row
   admin_end,    // id = query, number = sessions closed or messages purged
-  settings,     // buffer = dataplane settings that may change while running
+  settings,     // buffer = dataplane::AddressRules of the whole gateway
   drain,        // number = spread of reconnects, ms
 };
 

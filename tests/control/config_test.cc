@@ -55,6 +55,14 @@ burst = 9
 connections_max = 11
 unauthenticated_max = 12
 handshake_timeout_ms = 1300
+connections_per_address = 31
+unauthenticated_per_address = 32
+connections_per_address_per_second = 33
+connections_per_address_burst = 34
+handshake_failures_per_address_per_minute = 35
+registrations_per_address_per_hour = 36
+logins_per_device_per_minute = 37
+exempt_addresses = "10.0.0.0/8"
 mailbox_messages_max = 14
 mailbox_bytes_max = 1500000
 messages_per_second = 16
@@ -86,6 +94,14 @@ Config every_key_set() {
   config.limits = {.connections_max = 11,
                    .unauthenticated_max = 12,
                    .handshake_timeout_ms = 1300,
+                   .connections_per_address = 31,
+                   .unauthenticated_per_address = 32,
+                   .connections_per_address_per_second = 33,
+                   .connections_per_address_burst = 34,
+                   .handshake_failures_per_address_per_minute = 35,
+                   .registrations_per_address_per_hour = 36,
+                   .logins_per_device_per_minute = 37,
+                   .exempt_addresses = "10.0.0.0/8",
                    .mailbox_messages_max = 14,
                    .mailbox_bytes_max = 1'500'000,
                    .messages_per_second = 16,
@@ -122,7 +138,7 @@ TEST(Config, RenderedTextHasEveryKeyOfTheExample) {
     EXPECT_NE(text.find("\n" + std::string(every_key.substr(start, at - start)) + " = "),
               std::string::npos);
   }
-  EXPECT_EQ(keys, 26u);
+  EXPECT_EQ(keys, 34u);
 }
 
 TEST(Config, UnknownKeyAndSectionAreNamedWithTheirLine) {
@@ -196,6 +212,13 @@ INSTANTIATE_TEST_SUITE_P(
                     NumberCase{"limits", "connections_max", 1, 10'000'000},
                     NumberCase{"limits", "unauthenticated_max", 1, 1'000'000},
                     NumberCase{"limits", "handshake_timeout_ms", 100, 600'000},
+                    NumberCase{"limits", "connections_per_address", 0, 10'000'000},
+                    NumberCase{"limits", "unauthenticated_per_address", 0, 1'000'000},
+                    NumberCase{"limits", "connections_per_address_per_second", 0, 1'000'000},
+                    NumberCase{"limits", "connections_per_address_burst", 1, 1'000'000},
+                    NumberCase{"limits", "handshake_failures_per_address_per_minute", 0, 1'000'000},
+                    NumberCase{"limits", "registrations_per_address_per_hour", 0, 1'000'000},
+                    NumberCase{"limits", "logins_per_device_per_minute", 0, 1'000'000},
                     NumberCase{"limits", "mailbox_messages_max", 1, 10'000'000},
                     NumberCase{"limits", "mailbox_bytes_max", 65'536, 1ull << 40},
                     NumberCase{"limits", "messages_per_second", 1, 1'000'000},
@@ -218,6 +241,21 @@ TEST(Config, TextsAreChecked) {
   EXPECT_NE(
       problems_of("[server]\nadmin_socket = \"" + std::string(108, 'a') + "\"\n").find("107 bytes"),
       std::string::npos);
+}
+
+TEST(Config, ExemptAddressesAreChecked) {
+  const auto with = [](const std::string& text) {
+    return problems_of("[limits]\nexempt_addresses = \"" + text + "\"\n");
+  };
+  EXPECT_EQ(with(""), "none");
+  EXPECT_EQ(with("10.0.0.0/8, 2001:db8::/32, ::1"), "none");
+  std::string many;
+  for (int i = 0; i < 32; ++i) many += "10.0.0." + std::to_string(i) + " ";
+  EXPECT_EQ(with(many), "none");
+  for (const std::string& wrong :
+       {std::string("localhost"), std::string("10.0.0.0/33"), many + "::1"}) {
+    EXPECT_NE(with(wrong).find("at most 32"), std::string::npos) << wrong;
+  }
 }
 
 TEST(Config, ChecksWhatFlagsPutTogether) {

@@ -127,7 +127,13 @@ class GatewayWorld {
   static constexpr std::size_t shard_count = 1;
   static constexpr std::size_t control = shard_count;
 
-  GatewayWorld() {
+  struct Options {
+    Settings settings;
+    Backend::Options server;
+  };
+  GatewayWorld() : GatewayWorld(Options{}) {}
+  explicit GatewayWorld(const Options& options)
+      : settings(options.settings), server(network, options.server) {
     settings.domain = "example.org";
     certificate = crypto::encode(
         crypto::sign_certificate(crypto::OperatorKey::generate(random), node_key.public_key,
@@ -194,6 +200,12 @@ class GatewayWorld {
   Network network;
   Backend client{network, {.shard = 9}};
   StorageInMemory& store() { return storage; }
+  // As control does when the configuration is read again.
+  void set_rules(const AddressRules& rules) {
+    const Bytes bytes{reinterpret_cast<const std::uint8_t*>(&rules), sizeof rules};
+    port.answer(0, {.kind = queues::CommandKind::settings, .buffer = pool.copy(bytes).release()});
+    port.flush();
+  }
   Shard<Backend>& gateway() { return *shard; }
   const queues::ShardCounters& metrics() const { return counters; }
   std::size_t buffers_in_use() {
@@ -255,7 +267,7 @@ class GatewayWorld {
   queues::ShardCounters counters;
   crypto::HashKey hash_key;
   NodeIdentity identity{node_key, {}};
-  Backend server{network, {}};
+  Backend server;
   std::unique_ptr<Shard<Backend>> shard;
 };
 

@@ -54,6 +54,7 @@ class RawDevice {
     opened_ = false;
     closed = std::nullopt;
     unsent_.clear();
+    recorded_.clear();
   }
   void log_in(std::uint64_t last_sequence = 0, std::uint32_t window = 256) {
     say(protocol::Login{.jid = jid_, .last_sequence = last_sequence, .window = window});
@@ -61,6 +62,7 @@ class RawDevice {
 
   // On the wire, once the connection is there.
   void send(Bytes bytes) {
+    recorded_.insert(recorded_.end(), bytes.begin(), bytes.end());
     unsent_.insert(unsent_.end(), bytes.begin(), bytes.end());
     flush();
   }
@@ -101,6 +103,9 @@ class RawDevice {
   void acknowledge(std::uint64_t upto, std::uint32_t refusal = 0) {
     say(protocol::Ack{.upto = upto, .refusal = refusal});
   }
+
+  // All it has sent since it last connected, as an eavesdropper has it.
+  const std::vector<std::uint8_t>& recorded() const { return recorded_; }
 
   // What the gateway said.
   std::vector<Said> said;
@@ -203,6 +208,7 @@ class RawDevice {
   ConnectionName name_{};
   bool opened_ = false;
   std::vector<std::uint8_t> unsent_;
+  std::vector<std::uint8_t> recorded_;
   std::optional<crypto::NoiseHandshake> noise_;
   crypto::TransportKey send_key_;
   crypto::TransportKey receive_key_;

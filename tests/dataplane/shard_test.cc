@@ -264,7 +264,7 @@ TEST_F(ShardTest, StrangersAreFewAndHaveLittleTime) {
   alice_2.connect_silently();
   settle();
   EXPECT_TRUE(alice_2.closed);
-  EXPECT_EQ(metric(queues::ShardMetric::connections_refused), 1u);
+  EXPECT_EQ(metric(queues::ShardMetric::connections_refused_full), 1u);
   pass(world.settings.handshake_timeout - milliseconds(1));
   EXPECT_FALSE(alice.closed);
   pass(milliseconds(1));
