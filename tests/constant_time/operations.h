@@ -22,6 +22,7 @@ struct Operation {
 
 // What must not leak.
 std::span<const Operation> kem_operations();
+std::span<const Operation> spqr_operations();
 // What leaks on purpose, each in another way, so that a check that sees nothing is noticed.
 std::span<const Operation> planted_operations();
 

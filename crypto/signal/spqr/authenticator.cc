@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "crypto/constant_time.h"
 #include "crypto/hash.h"
 #include "crypto/hkdf.h"
 #include "crypto/signal/spqr/stored.h"
@@ -93,7 +94,10 @@ Authenticator Authenticator::read(ByteReader& in) {
 }
 
 bool mac_equal(const Authenticator::Mac& left, Bytes right) {
-  return right.size() == left.size() && sodium_memcmp(left.data(), right.data(), left.size()) == 0;
+  if (right.size() != left.size()) return false;
+  const int difference = sodium_memcmp(left.data(), right.data(), left.size());
+  publish(&difference, sizeof difference);
+  return difference == 0;
 }
 
 }  // namespace godwit::crypto::signal
