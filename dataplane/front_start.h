@@ -297,7 +297,8 @@ bool Front<Io>::on_register(Session& session, Bytes content) {
   }
   if (!addresses_.may_register(session.address, now_.instant)) {
     counters_.add(queues::ShardMetric::registrations_limited);
-    fail(session, protocol::StreamCondition::resource_constraint, limited_retry_ms,
+    // A person waits for this answer: not one that a client would wait out.
+    fail(session, protocol::StreamCondition::policy_violation, limited_retry_ms,
          "too many registrations from this address; try again later");
     return false;
   }

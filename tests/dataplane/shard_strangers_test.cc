@@ -232,7 +232,7 @@ TEST_F(StrangersTest, RegistrationsOfAnAddress) {
     EXPECT_EQ(alice->stream_error(), StreamCondition::conflict) << "this control's answer";
   }
   register_once(bob);
-  EXPECT_EQ(bob->stream_error(), StreamCondition::resource_constraint);
+  EXPECT_EQ(bob->stream_error(), StreamCondition::policy_violation);
   EXPECT_EQ(metric(ShardMetric::registrations_requested), 2u);
   EXPECT_EQ(metric(ShardMetric::registrations_limited), 1u);
   log_in(alice);
