@@ -12,7 +12,8 @@ flock -w 240 9 || { echo "another installation does not end"; exit 77; }
 cp "$source/package.json" "$source/peer.mjs" "$folder/"
 if cmp -s "$source/package-lock.json" "$folder/installed.json"; then exit 0; fi
 cp "$source/package-lock.json" "$folder/"
-if ! timeout 240 npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error \
+if ! timeout 240 npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund \
+  --fetch-retries=1 --fetch-retry-mintimeout=2000 --loglevel=error \
   >"$folder/npm.log" 2>&1 </dev/null; then
   echo "npm could not install the peer: $(grep -m 1 -i error "$folder/npm.log" || echo 'no word why')"
   exit 77
