@@ -117,6 +117,42 @@ TEST_F(SenderKeyTest, Sizes) {
   EXPECT_EQ(code_of(sender.encrypt(as_bytes(longest + "x"), random)), ErrorCode::invalid);
 }
 
+TEST_F(SenderKeyTest, TheLargestRecord) {
+  SenderKeyRecord record(id);
+  for (std::size_t i = 0; i < sender_key_states_max; ++i) {
+    sender.rotate(random);
+    ASSERT_TRUE(record.learn(*sender.distribution()));
+    for (std::size_t lost = 0; lost < 3; ++lost) send("lost");
+    ASSERT_EQ(read(record, send("on")), "on");
+  }
+  const SecretBytes bytes = record.write();
+  EXPECT_TRUE(SenderKeyRecord::read(bytes));
+  SecretBytes more = bytes;
+  ++more[1 + 16 + 3];
+  const std::size_t entry_size = (bytes.size() - 1 - 16 - 4) / sender_key_states_max;
+  more.insert(more.end(), bytes.end() - static_cast<std::ptrdiff_t>(entry_size), bytes.end());
+  EXPECT_EQ(code_of(SenderKeyRecord::read(more)), ErrorCode::corrupt) << "a sixth key";
+}
+
+TEST_F(SenderKeyTest, ForwardJump) {
+  SenderKeyRecord record = reader();
+  SenderKeyRecord beyond = reader();
+  // The sender's chain as it is after so many messages.
+  SecretBytes bytes = sender.write();
+  ByteReader in(Bytes(bytes).subspan(1 + 16 + 4 + 4 + 32 + 1 + 32));
+  ChainKey chain{take_secret<32>(in), 0};
+  for (std::uint32_t i = 0; i < forward_jump_max; ++i) chain = chain.next();
+  const std::size_t at = bytes.size() - in.remaining() - 32;
+  std::ranges::copy(chain.key.bytes(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+  ByteWriter(MutableBytes(bytes).subspan(at + 32, 4)).u32(chain.index);
+  sender = SenderKeyRecord::read(bytes).value();
+  const Buffer at_limit = send("at");
+  const Buffer above = send("above");
+  EXPECT_EQ(code_of(beyond.decrypt(above)), ErrorCode::limit);
+  EXPECT_EQ(read(record, at_limit), "at");
+  EXPECT_EQ(read(record, above), "above");
+}
+
 TEST_F(SenderKeyTest, StoredAndRead) {
   SenderKeyRecord record = reader();
   send("lost");

@@ -106,6 +106,43 @@ TEST_F(SessionLimits, StoredAndRead) {
   EXPECT_EQ(SessionRecord::read(empty)->write(), empty);
 }
 
+// A chain with as many skipped keys as there may be.
+ReadingChain full_chain() {
+  ReadingChain chain({Secret<32>(), 0});
+  GODWIT_CHECK(chain.take_seed(skipped_message_keys_max).has_value());
+  return chain;
+}
+
+TEST_F(SessionLimits, TheLargestState) {
+  ASSERT_TRUE(alice.open(bob.address, bob.bundle()));  // so that prekeys are pending
+  SessionState state = alices().current()->copy();
+  state.receiver_chains.clear();
+  while (state.receiver_chains.size() < receiver_chains_max) {
+    state.receiver_chains.push_back({KeyPair::generate(alice.random).public_key, full_chain()});
+  }
+  const SecretBytes bytes = state.write();
+  EXPECT_EQ(bytes.size(), session_state_size_max - spqr_state_size_max + state.pq.write_size());
+  EXPECT_EQ(SessionState::read(bytes)->write(), bytes);
+  state.receiver_chains.push_back({alice.identity.public_key, full_chain()});
+  EXPECT_EQ(code_of(SessionState::read(state.write())), ErrorCode::corrupt) << "a sixth chain";
+}
+
+TEST_F(SessionLimits, TheLargestRecord) {
+  for (std::size_t i = 0; i <= archived_sessions_max; ++i) {
+    ASSERT_TRUE(alice.open(bob.address, bob.bundle()));
+  }
+  const SecretBytes bytes = alices().write();
+  EXPECT_TRUE(SessionRecord::read(bytes));
+  // One archived session more, by hand: the count, and the last one again.
+  const std::size_t state_size = alices().current()->write().size();
+  const std::size_t count_at = 2 + 4 + state_size;
+  const std::size_t entry_size = (bytes.size() - count_at - 4) / archived_sessions_max;
+  SecretBytes more = bytes;
+  ++more[count_at + 3];
+  more.insert(more.end(), bytes.end() - static_cast<std::ptrdiff_t>(entry_size), bytes.end());
+  EXPECT_EQ(code_of(SessionRecord::read(more)), ErrorCode::corrupt);
+}
+
 TEST_F(SessionLimits, ADamagedArchiveIsPassedOver) {
   establish();
   const CiphertextMessage late = from_alice("late");
