@@ -71,6 +71,10 @@ class Use {
   std::uint64_t number(int column) const {
     return unsigned_of(sqlite3_column_int64(statement_, column));
   }
+  bool is_number(int column) const {
+    return sqlite3_column_type(statement_, column) == SQLITE_INTEGER;
+  }
+  bool is_blob(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_BLOB; }
   Bytes blob(int column) const {
     return {static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column)),
             static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
@@ -208,10 +212,16 @@ Result<std::uint64_t> SqliteStore::load(const LoadRange& range,
   use.bind(std::uint64_t{range.now_s});
   std::uint32_t count = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t before = range.after_sequence;
   for (;;) {
     const int stepped = use.step();
     if (stepped == SQLITE_DONE) return 0;
     if (stepped != SQLITE_ROW) return error("cannot read");
+    // A damaged file may hold anything; homes rely on the order.
+    const bool sound = use.is_number(0) && use.is_number(1) && use.is_blob(2) &&
+                       signed_of(use.number(0)) > signed_of(before);
+    if (!sound) return fail(ErrorCode::corrupt, path_ + " holds a damaged message");
+    before = use.number(0);
     const Stored stored{.sequence = use.number(0),
                         .accepted_s = static_cast<std::uint32_t>(use.number(1)),
                         .bytes = use.blob(2)};
