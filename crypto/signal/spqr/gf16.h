@@ -73,8 +73,10 @@ class Columns {
     for (std::size_t half = 0; half < halves_.size(); ++half) {
       Half product{};
       for (int bit = 15; bit >= 0; --bit) {
+        const std::uint16_t chosen = factor >> bit & 1;
+        const Half mask = Half{} - chosen;
         product = product << 1 ^ (-(product >> 15) & reduction);
-        product ^= columns.halves_[half] & static_cast<std::uint16_t>(0 - (factor >> bit & 1));
+        product ^= columns.halves_[half] & mask;
       }
       halves_[half] ^= product;
     }

@@ -148,6 +148,31 @@ TEST(Chains, TheLastIndexIsUsedAndNoneAfterIt) {
   EXPECT_EQ(stored_form(last), before);
 }
 
+TEST(Chains, MoreSkippedKeysThanAreKeptAreRefused) {
+  Pair pair;
+  pair.add(1);
+  ASSERT_TRUE(pair.bob.receive(0, 2));
+  ASSERT_TRUE(pair.bob.receive(1, static_cast<std::uint32_t>(skipped_keys_max)));
+  auto form = stored_form(pair.bob);
+  const auto read = [&form] {
+    ByteReader in(form);
+    Chains::read(in);
+    return in.ok() && in.at_end();
+  };
+  EXPECT_TRUE(read()) << "at the limit";
+  // One more in the first epoch, which has the key of index 1: of index 2, with the chain at 3.
+  const std::size_t receiving_index_at = sending_index_at + 4 + 32;
+  const std::size_t skipped_at = receiving_index_at + 4 + 2;
+  form[receiving_index_at + 3] = 3;
+  form[skipped_at - 1] = 2;
+  std::vector<std::uint8_t> more(form.begin() + static_cast<std::ptrdiff_t>(skipped_at),
+                                 form.begin() + static_cast<std::ptrdiff_t>(skipped_at + 36));
+  more[3] = 2;
+  form.insert(form.begin() + static_cast<std::ptrdiff_t>(skipped_at + 36), more.begin(),
+              more.end());
+  EXPECT_FALSE(read()) << "one above";
+}
+
 TEST(Chains, DamagedFormsAreRefused) {
   Pair pair;
   pair.add(1);
