@@ -203,6 +203,9 @@ Result<void> Gateway::open_control() {
        .devices_per_account_max = config_.limits.devices_per_account_max});
   if (!accounts) return std::unexpected(accounts.error());
   accounts_ = std::move(*accounts);
+  auto key_directory = control::KeyDirectory::open({.path = config_.server.data + "/prekeys.db"});
+  if (!key_directory) return std::unexpected(key_directory.error());
+  key_directory_ = std::move(*key_directory);
   control_pool_ = std::make_unique<queues::BufferPool>(control_pool_bytes);
   std::vector<control::Control::ShardLink> links;
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
@@ -222,6 +225,7 @@ Result<void> Gateway::open_control() {
       .home_shard =
           [this](std::uint64_t hash) { return queues::store_file_of(hash) % shard_count_; },
       .accounts = *accounts_,
+      .keys = *key_directory_,
       .pool = *control_pool_,
       .shards = std::move(links)});
   return {};

@@ -93,6 +93,7 @@ class Gateway {
   std::unique_ptr<queues::BufferPool> control_pool_;
   std::vector<std::unique_ptr<queues::Outbox<queues::Command>>> control_outboxes_;
   std::unique_ptr<control::AccountStore> accounts_;
+  std::unique_ptr<control::KeyDirectory> key_directory_;
   std::unique_ptr<control::Control> control_;
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<control::AdminCommands> admin_commands_;

@@ -59,6 +59,9 @@ Result<void> copy_all(const std::string& data, const std::string& to) {
   if (auto copied = copy_database(data + "/accounts.db", to + "/accounts.db"); !copied) {
     return copied;
   }
+  if (auto copied = copy_database(data + "/prekeys.db", to + "/prekeys.db"); !copied) {
+    return copied;
+  }
   for (const std::string& name : names_in(data + "/keys", "")) {
     const auto copied = copy_small_file(data + "/keys/" + name, to + "/keys/" + name);
     if (!copied) return copied;

@@ -30,7 +30,15 @@ Control::Control(Options options)
     : options_(std::move(options)),
       queries_({.shards = outboxes_of(options_.shards),
                 .pool = options_.pool,
-                .timeout = options_.query_timeout}) {
+                .timeout = options_.query_timeout}),
+      keys_({.domain = options_.domain,
+             .accounts = options_.accounts,
+             .directory = options_.keys,
+             .pool = options_.pool,
+             .counters = counters_,
+             .hash_user = options_.hash_user,
+             .home_shard = options_.home_shard,
+             .post = [this](unsigned shard, const Command& command) { post(shard, command); }}) {
   counters_.set(ControlMetric::accounts, options_.accounts.account_count());
 }
 
@@ -48,11 +56,12 @@ std::size_t Control::do_work(Now now) {
         first.command.kind == CommandKind::admin_end) {
       queries_.take(first.shard, first.command);
     } else {
-      if (handle(first.command) == Outcome::no_memory) break;
+      if (handle(first.command, now) == Outcome::no_memory) break;
       first.command.take_buffer();
     }
     inbox_.pop_front();
   }
+  done += tend_keys(now);
   done += announce_again();
   done += queries_.expire(now);
   for (const ShardLink& link : options_.shards) link.to_shard->flush();
@@ -61,7 +70,8 @@ std::size_t Control::do_work(Now now) {
 
 Instant Control::next_deadline(Now now) const {
   Instant next = queries_.next_deadline();
-  bool waiting = !inbox_.empty() || !unannounced_.empty() || !unannounced_removals_.empty();
+  bool waiting = keys_.notices_waiting() || !inbox_.empty() || !unannounced_.empty() ||
+                 !unannounced_removals_.empty();
   for (const ShardLink& link : options_.shards) waiting = waiting || link.to_shard->waiting() > 0;
   if (waiting) next = std::min(next, now.instant + retry_delay);
   return next;
@@ -93,12 +103,12 @@ std::size_t Control::take_in() {
   return taken;
 }
 
-Control::Outcome Control::handle(const Command& command) {
+Control::Outcome Control::handle(const Command& command, Now now) {
   switch (command.kind) {
     case CommandKind::account_lookup:
       return look_up(command);
     case CommandKind::server_iq:
-      return answer_server_iq(command);
+      return answer_server_iq(command, now);
     default:
       GODWIT_CHECK(!"a command that is not for control");
       return Outcome::done;
@@ -130,9 +140,14 @@ Control::Outcome Control::look_up(const Command& command) {
   return Outcome::done;
 }
 
-Control::Outcome Control::answer_server_iq(const Command& command) {
+Control::Outcome Control::answer_server_iq(const Command& command, Now now) {
   const queues::ServerIq iq =
       queues::decode_server_iq({command.buffer->data(), command.buffer->size});
+  if (KeyService::is_for(iq, options_.domain)) {
+    if (!keys_.ask(iq, command, now.wall)) return Outcome::no_memory;
+    counters_.add(ControlMetric::server_iqs);
+    return Outcome::done;
+  }
   std::array<std::uint8_t, protocol::control_stanza_size_max> stanza;
   // Reserved first: nothing may be changed that cannot be answered.
   queues::Buffer reply = options_.pool.allocate(stanza.size());
@@ -158,6 +173,17 @@ queues::AccountRecord Control::record_of(const Account& account) const {
   return record;
 }
 
+std::size_t Control::tend_keys(Now now) {
+  constexpr std::size_t notices_a_turn = 64;
+  std::size_t done = keys_.finish();
+  if (!pressed()) done += keys_.send_notices(notices_a_turn);
+  if (now.instant >= tidy_at_) {
+    tidy_at_ = now.instant + std::chrono::hours(1);
+    (void)options_.keys.forget_old_contacts(now.wall);
+  }
+  return done;
+}
+
 void Control::announce(const std::string& user) {
   if (try_announce(user) == Outcome::no_memory) unannounced_.insert(user);
 }
@@ -179,6 +205,8 @@ Control::Outcome Control::try_announce(const std::string& user) {
 void Control::announce_removal(const std::string& user, std::uint64_t account_id) {
   counters_.set(ControlMetric::accounts, options_.accounts.account_count());
   unannounced_.erase(user);
+  // What stays after a failure is nobody's: account ids never come back.
+  (void)options_.keys.forget_account(account_id);
   if (try_announce_removal(user, account_id) == Outcome::no_memory) {
     unannounced_removals_.emplace_back(user, account_id);
   }

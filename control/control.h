@@ -14,6 +14,7 @@
 #include "control/account_store.h"
 #include "control/config.h"
 #include "control/control_metrics.h"
+#include "control/key_service.h"
 #include "control/shard_queries.h"
 #include "queues/command.h"
 #include "queues/counters.h"
@@ -50,6 +51,7 @@ class Control {
     std::function<std::uint64_t(std::string_view user)> hash_user;
     std::function<unsigned(std::uint64_t hash)> home_shard;
     AccountStore& accounts;
+    KeyDirectory& keys;
     queues::BufferPool& pool;  // control's own
     std::vector<ShardLink> shards;
   };
@@ -82,12 +84,13 @@ class Control {
 
   std::size_t take_in();
   bool pressed() const;
-  Outcome handle(const queues::Command& command);
+  Outcome handle(const queues::Command& command, Now now);
   Outcome look_up(const queues::Command& command);
-  Outcome answer_server_iq(const queues::Command& command);
+  Outcome answer_server_iq(const queues::Command& command, Now now);
   Outcome try_announce(const std::string& user);
   Outcome try_announce_removal(const std::string& user, std::uint64_t account_id);
   std::size_t announce_again();
+  std::size_t tend_keys(Now now);
   void post(unsigned shard, queues::Command command);
   queues::AccountRecord record_of(const Account& account) const;
   void note_store(bool failing) {
@@ -115,6 +118,8 @@ class Control {
   std::deque<std::pair<std::string, std::uint64_t>> unannounced_removals_;
   TokenBucket registration_bucket_;
   ControlCounters counters_;
+  KeyService keys_;
+  Instant tidy_at_{};
 };
 
 }  // namespace godwit::control

@@ -84,10 +84,11 @@ std::vector<std::uint8_t> bytes_of(const DirectoryKey& key) {
 }  // namespace
 
 Result<std::unique_ptr<KeyDirectory>> KeyDirectory::open(const Options& options) {
-  // Made here first because SQLite would let others read it.
-  FileDescriptor file(::open(options.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!file.valid()) return file_error("open", options.path, errno);
-  file.reset();
+  if (options.path != in_memory) {
+    // Made here first because SQLite would let others read it.
+    FileDescriptor file(::open(options.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!file.valid()) return file_error("open", options.path, errno);
+  }
   Result<Database> database = Database::open(options.path);
   if (!database) return std::unexpected(database.error());
   std::unique_ptr<KeyDirectory> directory(new KeyDirectory(std::move(*database)));

@@ -45,9 +45,10 @@ struct DeviceName {
 class KeyDirectory {
  public:
   struct Options {
-    std::string path;
+    std::string path;                  // or in_memory
     std::uint32_t page_count_max = 0;  // of 4096 bytes; 0: as many as the disk holds
   };
+  static constexpr std::string_view in_memory = ":memory:";
   // Bundles of one device for one account: so many at once, then one each interval.
   static constexpr std::int64_t bundle_burst = 6;
   static constexpr std::chrono::seconds bundle_interval{600};

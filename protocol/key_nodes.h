@@ -20,7 +20,7 @@
 //   get <bundle jid/>   (with device)                   → <bundle jid registration> <identity/>
 //                                                          <signed id/> <kem id/> <one-time id/>?
 //                                                          </bundle>
-//   from the server, with id 0 and unanswered:
+//   from the server, never answered:
 //   set <keys-low one-time kem/>
 //   set <identity-changed jid/>
 //

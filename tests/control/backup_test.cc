@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "control/account_store.h"
+#include "control/key_directory.h"
 #include "control/files.h"
 #include "control/sqlite.h"
 #include "tests/control/scratch_folder.h"
@@ -21,6 +22,7 @@ class BackupTest : public testing::Test {
     EXPECT_TRUE(make_directories(data_ + "/store"));
     EXPECT_TRUE(write_file_durably(data_ + "/keys/node.key", as_bytes("secret")));
     accounts_ = std::move(*AccountStore::open({.path = data_ + "/accounts.db"}));
+    keys_ = std::move(*KeyDirectory::open({.path = data_ + "/prekeys.db"}));
     store_ = std::make_unique<Database>(*Database::open(data_ + "/store/0.db"));
     EXPECT_TRUE(store_->execute("PRAGMA journal_mode=WAL"));
     EXPECT_TRUE(
@@ -37,6 +39,7 @@ class BackupTest : public testing::Test {
   const std::string data_ = folder_ / "data";
   const std::string copy_ = folder_ / "copy";
   std::unique_ptr<AccountStore> accounts_;
+  std::unique_ptr<KeyDirectory> keys_;
   std::unique_ptr<Database> store_;
 };
 
@@ -50,6 +53,7 @@ TEST_F(BackupTest, CopiesWhatIsCommittedWhileItIsInUse) {
   EXPECT_EQ(number(copy_ + "/store/0.db", "PRAGMA user_version"), 7);
   EXPECT_EQ(read_file(copy_ + "/keys/node.key", 100).value(), "secret");
   EXPECT_TRUE(AccountStore::open({.path = copy_ + "/accounts.db"}));
+  EXPECT_TRUE(KeyDirectory::open({.path = copy_ + "/prekeys.db"}));
   struct stat status {};
   for (const char* name : {"/store/0.db", "/accounts.db", "/keys/node.key"}) {
     ASSERT_EQ(::stat((copy_ + name).c_str(), &status), 0) << name;

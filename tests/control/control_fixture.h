@@ -29,12 +29,17 @@ class ControlFixture : public testing::Test {
     Result<std::unique_ptr<AccountStore>> opened = AccountStore::open(store);
     ASSERT_TRUE(opened) << opened.error().message;
     accounts_ = std::move(*opened);
+    keys_.reset();
+    auto keys = KeyDirectory::open(key_options_);
+    ASSERT_TRUE(keys) << keys.error().message;
+    keys_ = std::move(*keys);
     control_ = std::make_unique<Control>(Control::Options{
         .domain = "example.org",
         .registration = registration,
         .hash_user = [](std::string_view user) { return hash(user); },
         .home_shard = [](std::uint64_t account) { return static_cast<unsigned>(account % 2); },
         .accounts = *accounts_,
+        .keys = *keys_,
         .pool = *pool_,
         .shards = shards_.links()});
   }
@@ -67,6 +72,8 @@ class ControlFixture : public testing::Test {
   FakeShards shards_{2};
   std::unique_ptr<queues::BufferPool> pool_;
   std::unique_ptr<AccountStore> accounts_;
+  KeyDirectory::Options key_options_{.path = folder_ / "prekeys.db"};
+  std::unique_ptr<KeyDirectory> keys_;
   std::unique_ptr<Control> control_;
   Now now_{Instant{std::chrono::hours(1)}, WallTime{std::chrono::seconds(1'800'000'000)}};
 };

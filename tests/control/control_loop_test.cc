@@ -22,12 +22,14 @@ class ControlLoopTest : public testing::Test {
   void SetUp() override {
     loop_ = std::move(*ControlLoop::create());
     accounts_ = std::move(*AccountStore::open({.path = folder_ / "accounts.db"}));
+    keys_ = std::move(*KeyDirectory::open({.path = folder_ / "prekeys.db"}));
     outbox_ = std::make_unique<queues::Outbox<Command>>(to_shard_, shard_parker_, 1024);
     control_ =
         std::make_unique<Control>(Control::Options{.domain = "example.org",
                                                    .hash_user = [](std::string_view) { return 0; },
                                                    .home_shard = [](std::uint64_t) { return 0u; },
                                                    .accounts = *accounts_,
+                                                   .keys = *keys_,
                                                    .pool = pool_,
                                                    .shards = {{.from_shard = &from_shard_,
                                                                .to_shard = outbox_.get(),
@@ -59,6 +61,7 @@ class ControlLoopTest : public testing::Test {
   queues::ShardCounters counters_;
   std::unique_ptr<queues::Outbox<Command>> outbox_;
   std::unique_ptr<AccountStore> accounts_;
+  std::unique_ptr<KeyDirectory> keys_;
   std::unique_ptr<Control> control_;
   std::unique_ptr<ControlLoop> loop_;
 };

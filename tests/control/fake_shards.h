@@ -67,6 +67,20 @@ class FakeShards {
                          .buffer = queues::encode(pool_, request).release()});
   }
 
+  struct ServerQuestion {
+    ConnectionName session{};
+    std::uint16_t device = 1;
+    std::uint32_t number = 3;  // of the stanza
+  };
+  void ask_server(const ServerQuestion& question, const queues::ServerIq& iq) {
+    post(question.session.shard, {.kind = queues::CommandKind::server_iq,
+                                  .number = question.number,
+                                  .session = question.session,
+                                  .id = iq.id,
+                                  .sender_device = question.device,
+                                  .buffer = queues::encode(pool_, iq).release()});
+  }
+
   // What control has sent to this shard and the test has not heard yet.
   std::vector<Heard> hear(unsigned shard) {
     std::vector<Heard> heard;

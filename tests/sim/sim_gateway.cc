@@ -90,6 +90,7 @@ void SimGateway::start(const Options& options, Now now) {
             return static_cast<unsigned>(queues::store_file_of(hash) % shards_.size());
           },
       .accounts = site_.accounts,
+      .keys = site_.keys,
       .pool = control_pool_,
       .shards = std::move(links)});
   for (unsigned index = 0; index < storage_.size(); ++index) {

@@ -30,6 +30,7 @@ class SimGateway {
     dataplane::io::MemoryNetwork& network;
     SimDisk& disk;
     control::AccountStore& accounts;
+    control::KeyDirectory& keys;  // as the accounts
   };
   struct Options {
     std::uint16_t shards = 1;

@@ -33,6 +33,9 @@ World::World(std::uint64_t seed, const std::string& scratch, bool verbose)
   GODWIT_CHECK(opened.has_value());
   ::unlink(":memory:");  // the store makes the file; to SQLite the name means none
   accounts_ = std::move(*opened);
+  auto keys = control::KeyDirectory::open({.path = ":memory:"});
+  GODWIT_CHECK(keys.has_value());
+  keys_ = std::move(*keys);
   site_ = std::make_unique<SimGateway::Site>(
       SimGateway::Site{.settings = plan_.settings,
                        .node_key = crypto::KeyPair::generate(random_),
@@ -40,7 +43,8 @@ World::World(std::uint64_t seed, const std::string& scratch, bool verbose)
                        .hash_key = {},
                        .network = network_,
                        .disk = disk_,
-                       .accounts = *accounts_});
+                       .accounts = *accounts_,
+                       .keys = *keys_});
   random_.fill(site_->hash_key.key.writable());
   site_->certificate = crypto::encode(crypto::sign_certificate(
       crypto::OperatorKey::generate(random_), site_->node_key.public_key, plan_.settings.domain,

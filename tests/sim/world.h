@@ -82,6 +82,7 @@ class World {
   SimDisk disk_;
   Ledger ledger_;
   std::unique_ptr<control::AccountStore> accounts_;
+  std::unique_ptr<control::KeyDirectory> keys_;
   std::unique_ptr<SimGateway::Site> site_;
   std::unique_ptr<SimGateway> gateway_;
   std::vector<std::unique_ptr<SimDevice>> devices_;
