@@ -75,6 +75,7 @@ class CommandLine {
     top_->fallthrough();
     add_life_cycle();
     add_accounts();
+    add_keys();
     add_invites();
     add_sessions();
     add_queues();
@@ -201,6 +202,24 @@ class CommandLine {
                [this] { return on_account("accounts.resume", done_text); });
     command_on(accounts, "remove", "Erase an account, its devices and what waits for them",
                "USER@DOMAIN", [this] { return on_account("accounts.remove", done_text); });
+  }
+
+  void add_keys() {
+    command_on(app_, "keys", "What the devices of an account have in the key directory",
+               "USER@DOMAIN", [this] {
+                 return on_account("keys", [](const json& answer) {
+                   return table(answer.at("keys"),
+                                {{"DEVICE", "device", Column::Form::number},
+                                 {"GENERATION", "generation", Column::Form::number},
+                                 {"ONE-TIME", "one_time", Column::Form::number},
+                                 {"KEM", "kem", Column::Form::number},
+                                 {"LOW", "low", Column::Form::yes_no},
+                                 {"SIGNED", "signed_age_s", Column::Form::age_s},
+                                 {"LAST RESORT", "last_resort_age_s", Column::Form::age_s},
+                                 {"USED", "last_resort_uses", Column::Form::number},
+                                 {"BUNDLES", "bundles", Column::Form::number}});
+                 });
+               });
   }
 
   void add_invites() {

@@ -29,6 +29,8 @@ std::string cell(const json& row, const Column& column) {
       return time_text(found->get<std::int64_t>());
     case Column::Form::age_ms:
       return age_text(found->get<std::uint64_t>() / 1000);
+    case Column::Form::age_s:
+      return age_text(found->get<std::uint64_t>());
     case Column::Form::yes_no:
       return found->get<bool>() ? "yes" : "no";
     default:
@@ -39,7 +41,8 @@ std::string cell(const json& row, const Column& column) {
 }
 
 bool to_the_right(const Column& column) {
-  return column.form == Column::Form::number || column.form == Column::Form::age_ms;
+  return column.form == Column::Form::number || column.form == Column::Form::age_ms ||
+         column.form == Column::Form::age_s;
 }
 
 std::string line(const std::vector<std::string>& cells, const std::vector<Column>& columns,

@@ -14,7 +14,7 @@ namespace godwit::apps {
 struct Column {
   std::string_view title;
   std::string_view field;
-  enum class Form : std::uint8_t { text, number, time, age_ms, yes_no } form = Form::text;
+  enum class Form : std::uint8_t { text, number, time, age_ms, age_s, yes_no } form = Form::text;
 };
 std::string table(const nlohmann::json& rows, const std::vector<Column>& columns);
 

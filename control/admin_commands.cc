@@ -50,6 +50,7 @@ void AdminCommands::handle(const json& request, Now now, AdminAnswer answer) {
   if (command == "invites.create") return reply(create_invite(request, now));
   if (command == "invites.list") return reply(list_invites(now));
   if (command == "invites.revoke") return reply(revoke_invite(request));
+  if (command == "keys") return reply(show_keys(request, now));
   if (command == "sessions.list") return list_sessions(now, std::move(answer));
   if (command == "sessions.kick") {
     return act_on_device(queues::AdminQuery::kick, request, now, std::move(answer));

@@ -29,6 +29,7 @@
 //   connected_ms, … sessions.kick    device ("user@domain/device")          affected queues.top
 //   limit?                   queues: account, device, connected, in_memory, in_store, bytes
 //   queues.purge     device                   affected
+//   keys             account                  keys: one object a device; generation 0: it has none
 //   shards                                    shards: one object a shard, by metric name; storage:
 //   the same
 //
@@ -75,6 +76,7 @@ class AdminCommands {
   Answer create_invite(const nlohmann::json& request, Now now);
   Answer list_invites(Now now);
   Answer revoke_invite(const nlohmann::json& request);
+  Answer show_keys(const nlohmann::json& request, Now now);
   // Those that ask the shards.
   void list_sessions(Now now, AdminAnswer answer);
   void top_queues(const nlohmann::json& request, Now now, AdminAnswer answer);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/control/control_fixture.h"
+#include "tests/control/key_directory_fixture.h"
 
 namespace godwit::control {
 namespace {
@@ -157,6 +158,35 @@ TEST_F(AdminCommandsTest, InvitesAreMadeListedUsedAndRevoked) {
   EXPECT_EQ(ask({{"command", "invites.revoke"}, {"code", code}})["status"], "revoked");
   EXPECT_EQ(ask({{"command", "invites.list"}})["invites"].size(), 1u);
   EXPECT_EQ(error({{"command", "invites.revoke"}, {"code", code}}), "there is no such invite");
+}
+
+TEST_F(AdminCommandsTest, KeysOfAnAccountWithTheirAges) {
+  const std::uint64_t alice = (*accounts_->find("alice"))->id;
+  const json none = ask({{"command", "keys"}, {"account", "alice"}});
+  ASSERT_EQ(none["keys"].size(), 1u) << none;
+  EXPECT_EQ(none["keys"][0]["generation"], 0) << "a device without keys is seen";
+  KeyMaker maker;
+  protocol::PrekeyUpload upload = maker.start(3);
+  for (std::uint32_t i = 0; i < KeyDirectory::low; ++i) {
+    upload.one_time.push_back(maker.one_time(i));
+    upload.kem.push_back(maker.kem(i + 2));
+  }
+  ASSERT_TRUE(keys_->upload({alice, 1}, upload, now_.wall)->has_value());
+  pass(std::chrono::hours(2));
+  json row = ask({{"command", "keys"}, {"account", "alice@example.org"}})["keys"][0];
+  EXPECT_EQ(row["generation"], 3);
+  EXPECT_EQ(row["one_time"], KeyDirectory::low);
+  EXPECT_EQ(row["low"], false);
+  EXPECT_EQ(row["signed_age_s"], 7200);
+  EXPECT_EQ(row["last_resort_uses"], 0);
+  ASSERT_TRUE(
+      keys_->take_bundle({.account = 99, .user = "bob"}, {alice, 1}, now_.wall)->has_value());
+  row = ask({{"command", "keys"}, {"account", "alice"}})["keys"][0];
+  EXPECT_EQ(row["kem"], KeyDirectory::low - 1);
+  EXPECT_EQ(row["low"], true);
+  EXPECT_EQ(row["bundles"], 1);
+  EXPECT_NE(error({{"command", "keys"}, {"account", "nobody"}}).find("no account"),
+            std::string::npos);
 }
 
 TEST_F(AdminCommandsTest, SessionsOfAllShardsAreGathered) {
