@@ -8,6 +8,7 @@
 #include "crypto/certificate.h"
 #include "protocol/dictionary.h"
 #include "protocol/frame.h"
+#include "protocol/key_nodes.h"
 #include "protocol/preamble.h"
 #include "protocol/text.h"
 #include "tests/protocol/document.h"
@@ -63,6 +64,20 @@ bool list_node(ByteWriter& out) {
   return node.close().ok();
 }
 
+bool bundle_request_node(ByteWriter& out) {
+  return write_bundle_question(out, bob_2, context);
+}
+
+bool key_count_node(ByteWriter& out) {
+  return write_count(
+      out, {.generation = 1, .one_time = 99, .kem = 100, .signed_id = 1, .last_resort_id = 1},
+      context);
+}
+
+bool identity_changed_node(ByteWriter& out) {
+  return write_identity_changed(out, bob_2, context);
+}
+
 // One value of each form but long text, then bytes in a child.
 bool values_node(ByteWriter& out) {
   NodeWriter node(out, context);
@@ -79,9 +94,10 @@ bool values_node(ByteWriter& out) {
 
 const std::map<std::string, Writer>& nodes() {
   static const std::map<std::string, Writer> all{
-      {"node block", block_node},   {"node unblock", unblock_node},
-      {"node list", list_node},     {"node list-request", list_request_node},
-      {"node values", values_node},
+      {"node block", block_node},         {"node unblock", unblock_node},
+      {"node list", list_node},           {"node list-request", list_request_node},
+      {"node values", values_node},       {"node bundle-request", bundle_request_node},
+      {"node key-count", key_count_node}, {"node identity-changed", identity_changed_node},
   };
   return all;
 }
