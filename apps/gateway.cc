@@ -125,16 +125,21 @@ struct Gateway::ShardUnit {
   std::thread thread;
 };
 
-Gateway::Gateway(const control::Config& config, Operations::ReadConfig read_again)
-    : config_(config), read_again_(std::move(read_again)) {}
+Gateway::Gateway(const control::Config& config, Operations::ReadConfig read_again,
+                 std::function<std::uint64_t()> log_lines_left_out)
+    : config_(config),
+      read_again_(std::move(read_again)),
+      log_lines_left_out_(std::move(log_lines_left_out)) {}
 
 Gateway::~Gateway() {
   stop();
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::start(const control::Config& config,
-                                                Operations::ReadConfig read_again) {
-  std::unique_ptr<Gateway> gateway(new Gateway(config, std::move(read_again)));
+                                                Operations::ReadConfig read_again,
+                                                std::function<std::uint64_t()> log_lines_left_out) {
+  std::unique_ptr<Gateway> gateway(
+      new Gateway(config, std::move(read_again), std::move(log_lines_left_out)));
   if (auto opened = gateway->open(); !opened) return std::unexpected(opened.error());
   return gateway;
 }
@@ -251,6 +256,9 @@ Result<void> Gateway::open_admin() {
             ::kill(::getpid(), SIGTERM);  // the program ends as it always does
           }});
   options.more = operations_->commands(*control_);
+  options.read_stored = [this](std::uint64_t account_id, std::uint32_t limit, auto done) {
+    operations_->read_stored(account_id, limit, std::move(done));
+  };
   control_->counters().set(
       control::ControlMetric::start_time_seconds,
       static_cast<std::uint64_t>(
@@ -278,8 +286,10 @@ Result<void> Gateway::open_admin() {
   const auto address = control::parse_host_port(config_.server.metrics);
   if (!address) return std::unexpected(address.error());
   auto metrics = control::MetricsServer::create(
-      control_loop_->poller(), {.listen = *address}, [sources, control = control_.get()] {
+      control_loop_->poller(), {.listen = *address}, [this, sources, control = control_.get()] {
         control->counters().set(control::ControlMetric::resident_bytes, resident_bytes());
+        control->counters().set(control::ControlMetric::log_lines_suppressed,
+                                log_lines_left_out_());
         return control::metrics_page(sources);
       });
   if (!metrics) return std::unexpected(metrics.error());
@@ -435,6 +445,17 @@ void Gateway::turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit) {
     }
     if ((shard.drained() && idle > spins) || now.instant > give_up) return;
   }
+}
+
+bool Gateway::turning() {
+  // An idle shard sleeps no longer than a second.
+  std::vector<std::uint64_t> turns;
+  for (auto& unit : shards_) turns.push_back(unit->counters.get(queues::ShardMetric::turns));
+  bool all = control_answered_->exchange(false);
+  for (std::size_t i = 0; i < turns_seen_.size(); ++i) all = all && turns[i] != turns_seen_[i];
+  turns_seen_ = std::move(turns);
+  control_loop_->post([answered = control_answered_] { answered->store(true); });
+  return all;
 }
 
 void Gateway::stop() {

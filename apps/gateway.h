@@ -36,7 +36,8 @@ class Gateway {
  public:
   // `config` has passed check_config. `read_again` is called on control's thread.
   static Result<std::unique_ptr<Gateway>> start(const control::Config& config,
-                                                Operations::ReadConfig read_again);
+                                                Operations::ReadConfig read_again,
+                                                std::function<std::uint64_t()> log_lines_left_out);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -46,6 +47,10 @@ class Gateway {
   void stop();
   // As Operations::reload. Any thread, until stop().
   void reload() { operations_->reload(*control_); }
+
+  // Every shard and control have gone on since the last call; asked at least two seconds apart, in
+  // which an idle thread wakes too. One thread.
+  bool turning();
 
   std::uint16_t port() const { return port_; }
   const control::NodeKeys& keys() const { return keys_; }
@@ -57,7 +62,8 @@ class Gateway {
   struct StorageUnit;
   struct ShardUnit;
 
-  Gateway(const control::Config& config, Operations::ReadConfig read_again);
+  Gateway(const control::Config& config, Operations::ReadConfig read_again,
+          std::function<std::uint64_t()> log_lines_left_out);
   Result<void> open();
   Result<void> open_control();
   Result<void> open_admin();
@@ -71,6 +77,7 @@ class Gateway {
 
   const control::Config config_;  // as started
   const Operations::ReadConfig read_again_;
+  const std::function<std::uint64_t()> log_lines_left_out_;
   dataplane::Settings settings_;
   std::optional<control::DirectoryLock> lock_;  // of the data folder
   control::NodeKeys keys_;
@@ -83,6 +90,8 @@ class Gateway {
   std::atomic<std::int64_t> drain_spread_s_{1};
   std::atomic<bool> stopping_{false};
   bool stopped_ = false;
+  std::vector<std::uint64_t> turns_seen_;
+  std::shared_ptr<std::atomic<bool>> control_answered_ = std::make_shared<std::atomic<bool>>(true);
 
   // Made before every thread and destroyed after it: rings, pools, parkers.
   std::unique_ptr<control::ControlLoop> control_loop_;

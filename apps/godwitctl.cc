@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/godwitctl_client.h"
+#include "apps/godwitctl_pages.h"
 #include "apps/godwitctl_print.h"
 #include "apps/godwitctl_top.h"
 
@@ -44,7 +45,31 @@ std::string coverage_text(const json& answer) {
   if (const auto missing = answer.value("unanswered_shards", 0u); missing > 0) {
     out += std::to_string(missing) + " shard(s) did not answer in time\n";
   }
+  if (const auto files = answer.value("unreadable_files", 0u); files > 0) {
+    out += std::to_string(files) + " store file(s) could not be read\n";
+  }
   return out;
+}
+
+std::string sessions_text(const json& answer) {
+  return table(answer.at("sessions"), {{"ACCOUNT", "account"},
+                                       {"DEVICE", "device", Column::Form::number},
+                                       {"CONNECTED", "connected_ms", Column::Form::age_ms},
+                                       {"UNACKNOWLEDGED", "unacknowledged", Column::Form::number},
+                                       {"ADDRESS", "address"},
+                                       {"CLIENT", "client"}}) +
+         coverage_text(answer);
+}
+
+std::string queues_text(const json& answer) {
+  return table(answer.at("queues"), {{"ACCOUNT", "account"},
+                                     {"DEVICE", "device", Column::Form::number},
+                                     {"CONNECTED", "connected", Column::Form::yes_no},
+                                     {"IN MEMORY", "in_memory", Column::Form::number},
+                                     {"IN STORE", "in_store", Column::Form::number},
+                                     {"BYTES", "bytes", Column::Form::number},
+                                     {"OLDEST STORED", "oldest", Column::Form::past}}) +
+         coverage_text(answer);
 }
 
 std::string affected_text(const json& answer, std::string_view what) {
@@ -73,6 +98,12 @@ class CommandLine {
         ->check(CLI::Range(1, 3600));
     top_->add_option("--count", count_, "Tables to print; 0 for no end")->capture_default_str();
     top_->fallthrough();
+    pages_ = app_.add_subcommand("completion", "A script that completes this program's words");
+    pages_->add_option("bash|zsh", target_, "The shell")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh"}));
+    man_ = app_.add_subcommand("man", "Print a man page: this program's, or a command's");
+    man_->add_option("COMMAND", target_, "The command; this program without it");
     add_life_cycle();
     add_accounts();
     add_keys();
@@ -87,6 +118,8 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return app_.exit(error) == 0 ? 0 : exit_usage;
     }
+    if (*pages_) return print(completion_script(app_));
+    if (*man_) return print_man();
     Result<AdminClient> client = AdminClient::connect(socket_);
     if (!client) return failed(client.error());
     if (*top_) {
@@ -98,9 +131,7 @@ class CommandLine {
     if (answer && call.request["command"] == "accounts.list")
       answer = all_pages(*client, std::move(*answer));
     if (!answer) return failed(answer.error());
-    const std::string text = json_ ? answer->dump() + "\n" : call.print(*answer);
-    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-    return written ? 0 : failed({ErrorCode::io, "cannot write to standard output"});
+    return print(json_ ? answer->dump() + "\n" : call.print(*answer));
   }
 
  private:
@@ -109,6 +140,20 @@ class CommandLine {
   static int failed(const Error& error) {
     std::fprintf(stderr, "godwitctl: %s\n", error.message.c_str());
     return exit_failed;
+  }
+
+  static int print(const std::string& text) {
+    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    return written ? 0 : failed({ErrorCode::io, "cannot write to standard output"});
+  }
+
+  int print_man() {
+    const auto named = [this](const CLI::App* command) { return command->get_name() == target_; };
+    if (!target_.empty() && app_.get_subcommands(named).empty()) {
+      std::fprintf(stderr, "godwitctl: there is no command '%s'\n", target_.c_str());
+      return exit_usage;
+    }
+    return print(man_page(app_, target_));
   }
 
   static Result<json> all_pages(AdminClient& client, json pages) {
@@ -256,20 +301,12 @@ class CommandLine {
   }
 
   void add_sessions() {
-    CLI::App& sessions = *group("sessions", "Connected devices: list, kick");
+    CLI::App& sessions = *group("sessions", "Connected devices: list, show, kick");
     command(sessions, "list", "All connected devices", [] {
-      return Call{{{"command", "sessions.list"}}, [](const json& answer) {
-                    return table(answer.at("sessions"),
-                                 {{"ACCOUNT", "account"},
-                                  {"DEVICE", "device", Column::Form::number},
-                                  {"CONNECTED", "connected_ms", Column::Form::age_ms},
-                                  {"UNACKNOWLEDGED", "unacknowledged", Column::Form::number},
-                                  {"IN FLIGHT", "in_flight", Column::Form::number},
-                                  {"ADDRESS", "address"},
-                                  {"CLIENT", "client"}}) +
-                           coverage_text(answer);
-                  }};
+      return Call{{{"command", "sessions.list"}}, sessions_text};
     });
+    command_on(sessions, "show", "The connected devices of one account", "USER@DOMAIN",
+               [this] { return on_account("sessions.show", sessions_text); });
     command_on(sessions, "kick", "Disconnect a device", "USER@DOMAIN/DEVICE", [this] {
       return Call{{{"command", "sessions.kick"}, {"device", target_}},
                   [](const json& answer) { return affected_text(answer, "session(s) closed"); }};
@@ -277,19 +314,12 @@ class CommandLine {
   }
 
   void add_queues() {
-    CLI::App& queues = *group("queues", "What waits for devices: top, purge");
+    CLI::App& queues = *group("queues", "What waits for devices: top, show, purge");
     CLI::App* top = command(queues, "top", "The longest queues", [this] {
-      return Call{{{"command", "queues.top"}, {"limit", limit_}}, [](const json& answer) {
-                    return table(answer.at("queues"),
-                                 {{"ACCOUNT", "account"},
-                                  {"DEVICE", "device", Column::Form::number},
-                                  {"CONNECTED", "connected", Column::Form::yes_no},
-                                  {"IN MEMORY", "in_memory", Column::Form::number},
-                                  {"IN STORE", "in_store", Column::Form::number},
-                                  {"BYTES", "bytes", Column::Form::number}}) +
-                           coverage_text(answer);
-                  }};
+      return Call{{{"command", "queues.top"}, {"limit", limit_}}, queues_text};
     });
+    command_on(queues, "show", "What waits for the devices of one account", "USER@DOMAIN",
+               [this] { return on_account("queues.show", queues_text); });
     top->add_option("--limit", limit_, "How many")
         ->capture_default_str()
         ->check(CLI::Range(1, 10'000));
@@ -312,6 +342,8 @@ class CommandLine {
   unsigned limit_ = 20;
   unsigned spread_s_ = 10;
   CLI::App* top_ = nullptr;
+  CLI::App* pages_ = nullptr;
+  CLI::App* man_ = nullptr;
   unsigned interval_s_ = 1;
   unsigned count_ = 0;
 };

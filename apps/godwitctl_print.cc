@@ -27,6 +27,8 @@ std::string cell(const json& row, const Column& column) {
   switch (column.form) {
     case Column::Form::time:
       return time_text(found->get<std::int64_t>());
+    case Column::Form::past:
+      return *found == 0 ? "-" : time_text(found->get<std::int64_t>());
     case Column::Form::age_ms:
       return age_text(found->get<std::uint64_t>() / 1000);
     case Column::Form::age_s:

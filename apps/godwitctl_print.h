@@ -10,11 +10,11 @@
 
 namespace godwit::apps {
 
-// Aligned columns; numbers to the right.
+// Aligned columns; numbers to the right. `past` is a time, or nothing for 0.
 struct Column {
   std::string_view title;
   std::string_view field;
-  enum class Form : std::uint8_t { text, number, time, age_ms, age_s, yes_no } form = Form::text;
+  enum class Form : std::uint8_t { text, number, time, age_ms, age_s, yes_no, past } form = Form::text;
 };
 std::string table(const nlohmann::json& rows, const std::vector<Column>& columns);
 

@@ -61,7 +61,8 @@ std::expected<Config, ConfigProblems> read_config(const CLI::App& app, const Fla
   return config;
 }
 
-// Waits for the signal that ends the program, telling systemd meanwhile that all is well.
+// Waits for the signal that ends the program, telling systemd meanwhile that all is well: when a
+// thread hangs, systemd's watchdog ends the process, and a start takes no repair.
 void serve(const sigset_t& signals, Gateway& gateway) {
   const timespec period{.tv_sec = 5, .tv_nsec = 0};
   for (;;) {
@@ -71,7 +72,8 @@ void serve(const sigset_t& signals, Gateway& gateway) {
       return;
     }
     if (signal == SIGHUP) gateway.reload();
-    godwit::apps::notify_systemd("WATCHDOG=1");
+    // A signal may come at once after the last look; then nothing is said of the threads.
+    if (signal < 0 && gateway.turning()) godwit::apps::notify_systemd("WATCHDOG=1");
   }
 }
 
@@ -82,8 +84,8 @@ int run(const Config& config, godwit::apps::Operations::ReadConfig read_again) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the threads, which inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
-  godwit::apps::start_log(config.log.level);
-  auto gateway = Gateway::start(config, std::move(read_again));
+  auto log_lines_left_out = godwit::apps::start_log(config.log.level);
+  auto gateway = Gateway::start(config, std::move(read_again), std::move(log_lines_left_out));
   if (!gateway) return complain(gateway.error().message);
   const auto host = godwit::control::parse_host_port(config.server.listen)->host;
   spdlog::info("{}", (*gateway)->io_description());

@@ -27,6 +27,7 @@ void send(const control::AdminAnswer& answer, Result<json> result) {
 
 Operations::~Operations() {
   if (backup_.joinable()) backup_.join();
+  if (reader_.joinable()) reader_.join();
 }
 
 std::map<std::string, control::AdminHandler, std::less<>> Operations::commands(
@@ -92,6 +93,23 @@ Operations::Answer Operations::drain(const json& request) {
   spdlog::info("draining: clients come back within {} s", *spread);
   options_.drain(std::chrono::seconds(*spread));
   return json{{"spread_s", *spread}};
+}
+
+void Operations::read_stored(std::uint64_t account_id, std::uint32_t limit,
+                             std::function<void(control::StoredQueues)> done) {
+  if (reading_) return done({.queues = {}, .unreadable_files = 1});
+  if (reader_.joinable()) reader_.join();
+  reading_ = true;
+  const control::StoredQueuesQuery query{
+      .folder = options_.config.server.data + "/store", .account_id = account_id, .limit = limit};
+  reader_ = std::thread([this, query, done = std::move(done)] {
+    ::pthread_setname_np(::pthread_self(), "store-reader");
+    control::StoredQueues found = control::stored_queues(query);
+    options_.loop.post([this, found = std::move(found), done] {
+      reading_ = false;
+      done(found);
+    });
+  });
 }
 
 // On a thread of its own: copying may take long, and control has shards to answer.

@@ -11,6 +11,7 @@
 #include "control/config.h"
 #include "control/control.h"
 #include "control/control_loop.h"
+#include "control/stored_queues.h"
 
 // What an operator asks of the running program rather than of its accounts: reload, log level,
 // drain, backup. Thread safety: reload() from any thread; the rest on control's thread.
@@ -40,6 +41,11 @@ class Operations {
   // The commands, for AdminCommands. `control` and this object live while they may come.
   std::map<std::string, control::AdminHandler, std::less<>> commands(control::Control& control);
 
+  // For AdminCommands. One reading at a time; another one meanwhile gets nothing but a file that
+  // could not be read.
+  void read_stored(std::uint64_t account_id, std::uint32_t limit,
+                   std::function<void(control::StoredQueues)> done);
+
   // Takes over what the configuration now says and can change while running; the log tells what
   // takes a restart. A configuration with a mistake changes nothing.
   void reload(control::Control& control);
@@ -55,6 +61,8 @@ class Operations {
   const Options options_;
   std::thread backup_;
   bool backing_up_ = false;
+  std::thread reader_;
+  bool reading_ = false;
 };
 
 }  // namespace godwit::apps

@@ -92,6 +92,7 @@ Result<void> AccountStore::prepare_statements() {
   const std::pair<Statement*, std::string_view> list[] = {
       {&statements_.find_account,
        "SELECT id, status, created, next_device FROM accounts WHERE user = ?1"},
+      {&statements_.find_user, "SELECT user FROM accounts WHERE id = ?1"},
       {&statements_.list_devices,
        "SELECT id, key, client, created FROM devices WHERE account = ?1 ORDER BY id"},
       {&statements_.list_blocks, "SELECT user FROM blocks WHERE account = ?1 ORDER BY user"},
@@ -136,6 +137,16 @@ Result<void> AccountStore::prepare_statements() {
   if (!count) return std::unexpected(count.error());
   account_count_ = static_cast<std::uint64_t>(*count);
   return {};
+}
+
+Result<std::string> AccountStore::user_of(std::uint64_t account_id) {
+  Statement& find = statements_.find_user.bind(1, static_cast<std::int64_t>(account_id));
+  const Result<bool> row = find.step();
+  if (!row) return std::unexpected(row.error());
+  if (!*row) return std::string();
+  std::string user(find.text(0));
+  find.reset();
+  return user;
 }
 
 template <typename Work>

@@ -127,12 +127,15 @@ class AccountStore {
   // False: no such code.
   Result<bool> revoke_invite(std::string_view code);
 
+  // The user of this account; empty when there is no such account (any more).
+  Result<std::string> user_of(std::uint64_t account_id);
+
   // As of the last commit.
   std::uint64_t account_count() const { return account_count_; }
 
  private:
   struct Statements {
-    Statement find_account, list_devices, list_blocks, list_accounts;
+    Statement find_account, find_user, list_devices, list_blocks, list_accounts;
     Statement add_account, set_status, remove_account;
     Statement find_key, add_device, count_devices, take_device_id;
     Statement find_invite, use_invite, add_invite, list_invites, count_invites, remove_invite,

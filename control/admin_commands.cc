@@ -51,11 +51,13 @@ void AdminCommands::handle(const json& request, Now now, AdminAnswer answer) {
   if (command == "invites.list") return reply(list_invites(now));
   if (command == "invites.revoke") return reply(revoke_invite(request));
   if (command == "keys") return reply(show_keys(request, now));
-  if (command == "sessions.list") return list_sessions(now, std::move(answer));
+  if (command == "sessions.list") return list_sessions("", now, std::move(answer));
+  if (command == "sessions.show") return show_sessions(request, now, std::move(answer));
   if (command == "sessions.kick") {
     return act_on_device(queues::AdminQuery::kick, request, now, std::move(answer));
   }
   if (command == "queues.top") return top_queues(request, now, std::move(answer));
+  if (command == "queues.show") return show_queues(request, now, std::move(answer));
   if (command == "queues.purge") {
     return act_on_device(queues::AdminQuery::purge, request, now, std::move(answer));
   }

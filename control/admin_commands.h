@@ -14,6 +14,7 @@
 #include "control/admin_server.h"
 #include "control/config.h"
 #include "control/control.h"
+#include "control/stored_queues.h"
 #include "queues/counters.h"
 
 // The commands of the admin socket. Every answer has "ok"; below is what else a request takes and
@@ -27,7 +28,10 @@
 //   created, expires invites.list                              invites invites.revoke   code
 //   sessions.list                             sessions: account, device, client, address,
 //   connected_ms, … sessions.kick    device ("user@domain/device")          affected queues.top
-//   limit?                   queues: account, device, connected, in_memory, in_store, bytes
+//   limit?                   queues: account, device, connected, in_memory, in_store, bytes, oldest
+//                            (of what is stored); unreadable_files
+//   sessions.show    account                  sessions: as sessions.list, of this account
+//   queues.show      account                  queues: as queues.top, of this account's devices
 //   queues.purge     device                   affected
 //   keys             account                  keys: one object a device; generation 0: it has none
 //   shards                                    shards: one object a shard, by metric name; storage:
@@ -54,6 +58,9 @@ class AdminCommands {
     AckAfter ack_after = AckAfter::durable;
     std::vector<StorageLink> storage;
     RandomSource& random;
+    // Reads the store files on another thread and calls back on control's; may be empty.
+    using StoredDone = std::function<void(StoredQueues)>;
+    std::function<void(std::uint64_t account_id, std::uint32_t limit, StoredDone)> read_stored;
     // More commands, by name, for what only the program can do (drain, reload); they check their
     // own fields.
     std::map<std::string, AdminHandler, std::less<>> more;
@@ -78,8 +85,19 @@ class AdminCommands {
   Answer revoke_invite(const nlohmann::json& request);
   Answer show_keys(const nlohmann::json& request, Now now);
   // Those that ask the shards.
-  void list_sessions(Now now, AdminAnswer answer);
+  void list_sessions(const std::string& account, Now now, AdminAnswer answer);
+  void show_sessions(const nlohmann::json& request, Now now, AdminAnswer answer);
   void top_queues(const nlohmann::json& request, Now now, AdminAnswer answer);
+  void show_queues(const nlohmann::json& request, Now now, AdminAnswer answer);
+  // `account` is an address, or empty for all of them.
+  struct QueuesWanted {
+    std::string account;
+    std::uint64_t account_id = 0;
+    std::uint32_t limit = 0;
+  };
+  void find_queues(const QueuesWanted& wanted, Now now, AdminAnswer answer);
+  nlohmann::json merge_queues(const QueryResult& result, const StoredQueues& stored,
+                              std::size_t limit);
   void act_on_device(queues::AdminQuery query, const nlohmann::json& request, Now now,
                      AdminAnswer answer);
 

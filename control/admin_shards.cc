@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin commands that look at the shards.
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <utility>
 
 #include "control/admin_commands.h"
 #include "control/admin_fields.h"
@@ -134,9 +137,9 @@ AdminCommands::Answer AdminCommands::shards() const {
   return json{{"shards", std::move(shards)}, {"storage", std::move(storage)}};
 }
 
-void AdminCommands::list_sessions(Now now, AdminAnswer answer) {
+void AdminCommands::list_sessions(const std::string& account, Now now, AdminAnswer answer) {
   const bool started = control_.queries().start(
-      queues::AdminQuery::sessions, "", now, [this, answer](const QueryResult& result) {
+      queues::AdminQuery::sessions, account, now, [this, answer](const QueryResult& result) {
         json rows = json::array();
         for (const queues::SessionRow& row : result.sessions) {
           rows.push_back({{"account", account_text(row.user)},
@@ -144,12 +147,18 @@ void AdminCommands::list_sessions(Now now, AdminAnswer answer) {
                           {"client", row.client},
                           {"address", row.address},
                           {"connected_ms", row.connected_ms},
-                          {"unacknowledged", row.unacknowledged},
-                          {"in_flight", row.in_flight}});
+                          {"unacknowledged", row.unacknowledged}});
         }
         answer(with_coverage({{"sessions", std::move(rows)}}, result));
       });
   if (!started) answer(to_answer(too_busy));
+}
+
+void AdminCommands::show_sessions(const json& request, Now now, AdminAnswer answer) {
+  const auto checked = check_fields(request, {"account"});
+  const auto user = checked ? user_of(request) : std::unexpected(checked.error());
+  if (!user) return answer(to_answer(user.error()));
+  list_sessions(account_text(*user), now, std::move(answer));
 }
 
 void AdminCommands::top_queues(const json& request, Now now, AdminAnswer answer) {
@@ -159,23 +168,73 @@ void AdminCommands::top_queues(const json& request, Now now, AdminAnswer answer)
       request,
       {.name = "limit", .min = 1, .max = ShardQueries::rows_max, .missing = queues_limit_default});
   if (!limit) return answer(to_answer(limit.error()));
+  find_queues({.limit = static_cast<std::uint32_t>(*limit)}, now, std::move(answer));
+}
+
+void AdminCommands::show_queues(const json& request, Now now, AdminAnswer answer) {
+  const auto checked = check_fields(request, {"account"});
+  const auto user = checked ? user_of(request) : std::unexpected(checked.error());
+  if (!user) return answer(to_answer(user.error()));
+  const auto found = accounts_.find(*user);
+  if (!found) return answer(to_answer(found.error()));
+  if (!*found) {
+    return answer(to_answer({ErrorCode::not_found, "there is no account " + account_text(*user)}));
+  }
+  find_queues(
+      {.account = account_text(*user), .account_id = (*found)->id, .limit = ShardQueries::rows_max},
+      now, std::move(answer));
+}
+
+// The shards know what is in memory and what is stored for accounts they have loaded; the files
+// know of all accounts.
+void AdminCommands::find_queues(const QueuesWanted& wanted, Now now, AdminAnswer answer) {
   const bool started = control_.queries().start(
-      queues::AdminQuery::queues, "", now, [this, answer, limit = *limit](QueryResult result) {
-        std::ranges::sort(result.queues, std::ranges::greater{},
-                          [](const queues::QueueRow& row) { return row.in_memory + row.in_store; });
-        if (result.queues.size() > limit) result.queues.resize(limit);
-        json rows = json::array();
-        for (const queues::QueueRow& row : result.queues) {
-          rows.push_back({{"account", account_text(row.user)},
-                          {"device", row.device},
-                          {"connected", row.connected},
-                          {"in_memory", row.in_memory},
-                          {"in_store", row.in_store},
-                          {"bytes", row.bytes}});
-        }
-        answer(with_coverage({{"queues", std::move(rows)}}, result));
+      queues::AdminQuery::queues, wanted.account, now,
+      [this, answer, wanted](const QueryResult& result) {
+        const auto finish = [this, answer, wanted, result](const StoredQueues& stored) {
+          answer(with_coverage({{"queues", merge_queues(result, stored, wanted.limit)},
+                                {"unreadable_files", stored.unreadable_files}},
+                               result));
+        };
+        if (!options_.read_stored) return finish({});
+        options_.read_stored(wanted.account_id, wanted.limit, finish);
       });
   if (!started) answer(to_answer(too_busy));
+}
+
+json AdminCommands::merge_queues(const QueryResult& result, const StoredQueues& stored,
+                                 std::size_t limit) {
+  std::map<std::pair<std::string, std::uint16_t>, json> rows;
+  for (const queues::QueueRow& row : result.queues) {
+    rows[{row.user, row.device}] = {{"account", account_text(row.user)},
+                                    {"device", row.device},
+                                    {"connected", row.connected},
+                                    {"in_memory", row.in_memory},
+                                    {"in_store", row.in_store},
+                                    {"bytes", row.bytes},
+                                    {"oldest", 0}};
+  }
+  for (const StoredQueue& queue : stored.queues) {
+    const Result<std::string> user = accounts_.user_of(queue.account_id);
+    if (!user || user->empty()) continue;  // removed; its messages are about to be
+    json& row = rows[{*user, queue.device}];
+    if (row.is_null()) {
+      row = {{"account", account_text(*user)},
+             {"device", queue.device},
+             {"connected", false},
+             {"in_memory", 0},
+             {"in_store", queue.messages},
+             {"bytes", queue.bytes}};
+    }
+    row["oldest"] = queue.oldest_s;
+  }
+  std::vector<json> sorted;
+  for (auto& [name, row] : rows) sorted.push_back(std::move(row));
+  std::ranges::stable_sort(sorted, std::ranges::greater{}, [](const json& row) {
+    return row.at("in_memory").get<std::uint64_t>() + row.at("in_store").get<std::uint64_t>();
+  });
+  if (sorted.size() > limit) sorted.resize(limit);
+  return sorted;
 }
 
 void AdminCommands::act_on_device(queues::AdminQuery query, const json& request, Now now,

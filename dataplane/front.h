@@ -88,7 +88,8 @@ class Front {
   void publish_gauges();
 
   std::size_t session_count() const { return ready_; }
-  void list_sessions(std::uint64_t query);
+  // Of all users when `user` is empty.
+  void list_sessions(std::uint64_t query, std::string_view user);
   // Returns how many sessions it closed.
   std::uint32_t kick(const protocol::Jid& jid);
   // Tells every client to go and come back within `spread`, and takes no new one.

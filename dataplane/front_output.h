@@ -353,9 +353,10 @@ void Front<Io>::for_each_session(Visit&& visit) {
 }
 
 template <io::StreamBackend Io>
-void Front<Io>::list_sessions(std::uint64_t query) {
+void Front<Io>::list_sessions(std::uint64_t query, std::string_view user) {
   const auto now_s = std::chrono::floor<std::chrono::seconds>(now_.wall).time_since_epoch().count();
   for_each_session([&](Session& session) {
+    if (!user.empty() && session.user.view() != user) return;
     const queues::SessionRow row{
         .user = std::string(session.user.view()),
         .device = session.device,

@@ -184,6 +184,8 @@ class Home {
   // home_admin.cc
   void on_admin_query(queues::Command command, Now now);
   void list_queues(std::uint64_t query);
+  void list_queues_of(std::uint64_t query, std::string_view user);
+  void post_queue(std::uint64_t query, const queues::Mailbox& mailbox);
   void purge(std::uint32_t index, queues::Command command);
 
   Account& account_of(const queues::Mailbox& mailbox) { return accounts_[mailbox.account]; }

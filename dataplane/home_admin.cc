@@ -23,8 +23,11 @@ void Home::on_admin_query(Command command, Now now) {
     GODWIT_CHECK(jid.has_value());
     return route(command, jid->user, now);
   }
-  command.take_buffer();
-  if (query == AdminQuery::queues) list_queues(command.id);
+  const queues::Buffer argument = command.take_buffer();
+  if (query == AdminQuery::queues) {
+    const auto jid = protocol::parse_jid(as_text(argument.bytes()));
+    jid ? list_queues_of(command.id, jid->user) : list_queues(command.id);
+  }
   end_query(command.id, command.number);
 }
 
@@ -48,19 +51,30 @@ void Home::list_queues(std::uint64_t query) {
   std::ranges::partial_sort(depths, depths.begin() + static_cast<std::ptrdiff_t>(rows),
                             std::ranges::greater{}, &Depth::messages);
   depths.resize(rows);
-  for (const Depth& depth : depths) {
-    const Mailbox& mailbox = mailboxes_.at(depth.index);
-    const queues::QueueRow row{.user = std::string(account_of(mailbox).user.view()),
-                               .device = mailbox.device,
-                               .connected = mailbox.connected(),
-                               .in_memory = mailbox.count,
-                               .in_store = mailbox.store().count,
-                               .bytes = mailbox.memory_bytes + mailbox.store().bytes};
-    queues::Buffer buffer = encode(options_.pool, row);
-    if (!buffer) return;
-    port_.post(options_.control,
-               {.kind = CommandKind::admin_row, .id = query, .buffer = buffer.release()});
+  for (const Depth& depth : depths) post_queue(query, mailboxes_.at(depth.index));
+}
+
+// Of an account that is loaded; empty ones too.
+void Home::list_queues_of(std::uint64_t query, std::string_view user) {
+  for (std::uint32_t i = 1; i < mailboxes_.end(); ++i) {
+    const Mailbox& mailbox = mailboxes_.at(i);
+    if (mailbox.generation != 0 && account_of(mailbox).user.view() == user) {
+      post_queue(query, mailbox);
+    }
   }
+}
+
+void Home::post_queue(std::uint64_t query, const Mailbox& mailbox) {
+  const queues::QueueRow row{.user = std::string(account_of(mailbox).user.view()),
+                             .device = mailbox.device,
+                             .connected = mailbox.connected(),
+                             .in_memory = mailbox.count,
+                             .in_store = mailbox.store().count,
+                             .bytes = mailbox.memory_bytes + mailbox.store().bytes};
+  queues::Buffer buffer = encode(options_.pool, row);
+  if (!buffer) return;
+  port_.post(options_.control,
+             {.kind = CommandKind::admin_row, .id = query, .buffer = buffer.release()});
 }
 
 // Drops what waits for one device. Senders of what was not safe yet are told; of what was stored,

@@ -152,8 +152,9 @@ class Shard {
   void on_admin_query(queues::Command command, Now now) {
     const auto query = static_cast<queues::AdminQuery>(command.detail);
     if (query == queues::AdminQuery::sessions) {
-      command.take_buffer();
-      return front_.list_sessions(command.id);
+      const queues::Buffer argument = command.take_buffer();
+      const auto jid = protocol::parse_jid(as_text(argument.bytes()));
+      return front_.list_sessions(command.id, jid ? jid->user : std::string_view());
     }
     const auto argument = command.buffer == nullptr
                               ? std::string_view()

@@ -68,8 +68,8 @@ enum class CommandKind : std::uint8_t {
 };
 
 enum class AdminQuery : std::uint8_t {
-  sessions,  // rows: every session of this shard
-  queues,    // rows: the deepest mailboxes of this home
+  sessions,  // argument: JID text or none; rows: every session of this shard, or the account's
+  queues,    // the same; rows: the deepest mailboxes of this home, or all of the account's
   kick,      // argument: JID text
   purge,     // argument: JID text; drops what waits for that device
 };

@@ -184,7 +184,6 @@ Buffer encode(BufferPool& pool, const SessionRow& row) {
   out.text(row.address);
   out->u64(row.connected_ms);
   out->u32(row.unacknowledged);
-  out->u32(row.in_flight);
   return out.finish();
 }
 
@@ -197,7 +196,6 @@ SessionRow decode_session_row(Bytes bytes) {
   row.address = read_text(in);
   row.connected_ms = in.u64();
   row.unacknowledged = in.u32();
-  row.in_flight = in.u32();
   check_whole(in);
   return row;
 }

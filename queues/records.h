@@ -91,7 +91,6 @@ struct SessionRow {
   std::string address;
   std::uint64_t connected_ms = 0;    // age
   std::uint32_t unacknowledged = 0;  // stanzas taken from it and not yet settled
-  std::uint32_t in_flight = 0;       // deliveries it has not acknowledged
   friend bool operator==(const SessionRow&, const SessionRow&) = default;
 };
 Buffer encode(BufferPool& pool, const SessionRow& row);

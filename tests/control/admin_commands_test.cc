@@ -277,6 +277,53 @@ TEST_F(AdminCommandsTest, TheLongestQueuesComeFirst) {
   EXPECT_EQ(answer_["queues"][1]["account"], "c@example.org");
 }
 
+TEST_F(AdminCommandsTest, QueuesOfAccountsThatNoShardHasComeFromTheFiles) {
+  std::uint64_t asked_for = 99;
+  AdminCommands::Options options{.random = random_};
+  options.read_stored = [&](std::uint64_t account, std::uint32_t limit, const auto& done) {
+    asked_for = account;
+    EXPECT_GT(limit, 0u);
+    done({.queues = {{.account_id = 1, .device = 1, .messages = 8, .bytes = 80, .oldest_s = 1000},
+                     {.account_id = 1, .device = 2, .messages = 4, .bytes = 40, .oldest_s = 2000},
+                     {.account_id = 777, .device = 1, .messages = 9}},
+          .unreadable_files = 1});
+  };
+  admin_ = std::make_unique<AdminCommands>(*control_, *accounts_, std::move(options));
+  ask({{"command", "queues.top"}});
+  const std::uint64_t query = heard_query(0, AdminQuery::queues).id;
+  EXPECT_EQ(argument_, "");
+  row(0, query, queues::QueueRow{.user = "alice", .device = 1, .in_memory = 2, .in_store = 8});
+  end(0, query);
+  end(1, query);
+  turn();
+  EXPECT_EQ(asked_for, 0u);
+  ASSERT_EQ(answer_["queues"].size(), 2u) << "an account that was removed is not shown";
+  EXPECT_EQ(answer_["queues"][0]["in_memory"], 2) << "as its home says";
+  EXPECT_EQ(answer_["queues"][0]["oldest"], 1000) << "as the file says";
+  EXPECT_EQ(answer_["queues"][1]["device"], 2);
+  EXPECT_EQ(answer_["queues"][1]["in_store"], 4);
+  EXPECT_EQ(answer_["queues"][1]["connected"], false);
+  EXPECT_EQ(answer_["unreadable_files"], 1);
+}
+
+TEST_F(AdminCommandsTest, ShowNamesAnAccount) {
+  ask({{"command", "queues.show"}, {"account", "alice"}});
+  const std::uint64_t query = heard_query(0, AdminQuery::queues).id;
+  EXPECT_EQ(argument_, "alice@example.org");
+  shards_.hear(1);
+  row(0, query, queues::QueueRow{.user = "alice", .device = 1, .connected = true});
+  end(0, query);
+  end(1, query);
+  turn();
+  EXPECT_EQ(answer_["queues"].size(), 1u) << "an empty one too";
+  ask({{"command", "sessions.show"}, {"account", "alice@example.org"}});
+  heard_query(0, AdminQuery::sessions);
+  EXPECT_EQ(argument_, "alice@example.org");
+  EXPECT_NE(error({{"command", "queues.show"}, {"account", "nobody"}}), "");
+  EXPECT_NE(error({{"command", "queues.show"}, {"account", "alice/1"}}), "");
+  EXPECT_NE(error({{"command", "sessions.show"}}), "");
+}
+
 TEST_F(AdminCommandsTest, KickAndPurgeNameOneDevice) {
   for (const auto& [command, query] : {std::pair{"sessions.kick", AdminQuery::kick},
                                        std::pair{"queues.purge", AdminQuery::purge}}) {
