@@ -167,6 +167,7 @@ Result<unsigned> LoadClient::on_stanza(const protocol::RawStanza& stanza) {
       return 0;
     case StanzaType::stream_error: {
       const auto error = protocol::read_stream_error(stanza.content);
+      if (error) retry_after_ms_ = error->retry_after_ms;
       return fail(ErrorCode::refused,
                   "the gateway closes: " + std::string(error ? error->text : ""));
     }

@@ -61,6 +61,8 @@ class LoadClient {
   void write_frame(unsigned messages);
 
   bool reached_goal() const { return reached_goal_; }
+  // What the gateway said as it ended the session; 0 for nothing.
+  std::uint32_t retry_after_ms() const { return retry_after_ms_; }
   bool ack_due() const { return acknowledged_ != received_; }
   // All messages sent have been settled: always so on a relay, which settles nothing.
   bool settled() const { return settled_ == number_ || options_.server == Server::relay; }
@@ -93,6 +95,7 @@ class LoadClient {
   std::uint64_t acknowledged_ = 0;  // the same, told
   std::uint64_t number_ = 0;
   std::uint64_t settled_ = 0;
+  std::uint32_t retry_after_ms_ = 0;
   bool transport_ = false;
   bool reached_goal_ = false;
 };
