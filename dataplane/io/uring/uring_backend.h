@@ -189,7 +189,7 @@ class UringBackend {
   std::uint32_t now_s_ = 0;
   int listener_ = -1;
   std::uint16_t listener_generation_ = 0;
-  std::array<Accept, 16> accepts_;
+  std::array<Accept, 4> accepts_;
   ConnectionName opening_{};  // the connection last accepted, and from where
   IpAddress opening_address_;
   Instant accept_again_ = never;  // after the kernel was out of descriptors
