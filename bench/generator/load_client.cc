@@ -185,7 +185,9 @@ Result<unsigned> LoadClient::on_stanza(const protocol::RawStanza& stanza) {
 Result<void> LoadClient::on_session_ready(Bytes content) {
   const auto ready = protocol::read_session_ready(content);
   if (!ready) return fail(ErrorCode::malformed, "a bad answer to a login");
-  if (ready->backlog != 0) return fail(ErrorCode::corrupt, "messages that had been acknowledged");
+  if (ready->backlog != 0 && !options_.backlog) {
+    return fail(ErrorCode::corrupt, "messages that had been acknowledged");
+  }
   sequence_base_ = ready->sequence_base;
   reached_goal_ = true;
   return {};

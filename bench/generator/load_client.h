@@ -48,6 +48,7 @@ class LoadClient {
     LoadAccount& account;
     const std::string& partner;
     std::string_view domain;
+    bool backlog = false;  // messages may wait for it
     Bytes payload;  // load_payload_size_min … max; the message's id replaces its first 8 bytes
   };
 
