@@ -45,6 +45,10 @@ TEST(BraidSteps, AnAgreementTakesAsManyMessagesAsItsChunks) {
   for (int i = 0; i < 43; ++i) {
     ASSERT_EQ(pair.alice.epoch(), 1U) << i;
     pair.exchange();
+    // Three chunks of header, the last of which lets ct1 begin, and thirty of ct1.
+    if (i < 33) {
+      ASSERT_EQ(is_in<braid::Ct1Received>(pair.alice), i >= 31) << i;
+    }
   }
   EXPECT_EQ(pair.alice.epoch(), 2U);
   EXPECT_EQ(pair.bob.epoch(), 1U);
