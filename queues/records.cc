@@ -65,16 +65,31 @@ std::size_t write_envelope(MutableBytes out, std::uint16_t to_device, std::uint8
   return writer.size();
 }
 
-Envelope read_envelope(Bytes buffer) {
-  ByteReader in(buffer);
+namespace {
+
+Envelope read_envelope_head(ByteReader& in) {
   Envelope envelope;
   envelope.to_device = in.u16();
   envelope.message_type = in.u8();
   envelope.ephemeral = in.u8() != 0;
   envelope.to_user = as_text(in.take(in.u32()));
+  return envelope;
+}
+
+}  // namespace
+
+Envelope read_envelope(Bytes buffer) {
+  ByteReader in(buffer);
+  Envelope envelope = read_envelope_head(in);
   GODWIT_CHECK(in.ok());
   envelope.body = in.take_rest();
   return envelope;
+}
+
+bool is_envelope(Bytes buffer) {
+  ByteReader in(buffer);
+  read_envelope_head(in);
+  return in.ok();
 }
 
 Buffer encode(BufferPool& pool, const AttachRequest& request) {

@@ -33,6 +33,8 @@ std::size_t envelope_size(std::size_t user_size, std::size_t body_size);
 std::size_t write_envelope(MutableBytes out, std::uint16_t to_device, std::uint8_t message_type,
                            bool ephemeral, std::string_view to_user);
 Envelope read_envelope(Bytes buffer);
+// Whether it is one: what comes from a disk may be anything.
+bool is_envelope(Bytes buffer);
 
 struct AttachRequest {
   std::string_view user;

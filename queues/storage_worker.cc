@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "queues/records.h"
+
 namespace godwit::queues {
 
 namespace {
@@ -217,6 +219,7 @@ void StorageWorker::load(unsigned number, const Item& item, Now now) {
   Result<std::uint64_t> next = fail(ErrorCode::unavailable, "the store file cannot be opened");
   if (store != nullptr) {
     const Instant before = options_.clock();
+    bool damaged = false;
     next = store->load({.account_id = request.account_id,
                         .device = request.device,
                         .after_sequence = request.sequence,
@@ -224,6 +227,8 @@ void StorageWorker::load(unsigned number, const Item& item, Now now) {
                         .limit_bytes = request.limit_bytes,
                         .now_s = seconds_of(now.wall)},
                        [&](const MessageStore::Stored& stored) {
+                         damaged = !is_envelope(stored.bytes);
+                         if (damaged) return false;
                          Buffer buffer = pool_.copy(stored.bytes);
                          if (!buffer) return false;
                          options_.counters.add(StorageMetric::messages_loaded);
@@ -236,6 +241,10 @@ void StorageWorker::load(unsigned number, const Item& item, Now now) {
                        });
     options_.counters.record(StorageHistogram::load,
                              static_cast<std::uint64_t>((options_.clock() - before).count()));
+    if (damaged) {
+      next = fail(ErrorCode::corrupt,
+                  "store file " + std::to_string(number) + " holds a damaged message");
+    }
     if (!next) note_error(number, Fault::using_it, next.error());
   }
   StoreReply end{.kind = StoreReplyKind::load_end, .mailbox = request.mailbox};

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "queues/records.h"
 #include "queues/sqlite_store.h"
 #include "queues/storage_worker.h"
 
@@ -235,6 +236,7 @@ class WorkerTest : public StoreTest {
   }
   void post_put(std::uint64_t sequence, std::size_t size = 100) {
     Buffer buffer = pool_.allocate(size);
+    write_envelope(buffer.writable(), 1, 1, false, "bob");
     StoreRequest request{.kind = StoreRequestKind::put,
                          .device = 1,
                          .account_id = 1,
@@ -290,6 +292,35 @@ TEST_F(WorkerTest, CommitsAGroupAndALoadSeesIt) {
   EXPECT_EQ(counters_.get(StorageMetric::commits), 1u);
   pool_.collect();
   EXPECT_EQ(pool_.in_use(), 0u);
+}
+
+// A file may be damaged inside a message and still be one to SQLite.
+TEST_F(WorkerTest, ADamagedMessageIsNotHandedOn) {
+  post_put(1);
+  Buffer damaged = pool_.allocate(8);
+  std::ranges::fill(damaged.writable().first(8), std::uint8_t{0xff});
+  StoreRequest request{.kind = StoreRequestKind::put,
+                       .device = 1,
+                       .account_id = 1,
+                       .sequence = 2,
+                       .mailbox = {1, 1},
+                       .expires_s = UINT32_MAX};
+  request.buffer = damaged.release();
+  post(request);
+  post_put(3);
+  post({.kind = StoreRequestKind::load,
+        .device = 1,
+        .limit = 10,
+        .account_id = 1,
+        .mailbox = {1, 1},
+        .limit_bytes = 9999});
+  const auto got = work();
+  ASSERT_EQ(got.size(), 5u);
+  EXPECT_EQ(got[3].kind, StoreReplyKind::loaded);
+  EXPECT_EQ(got[3].sequence, 1u);
+  EXPECT_EQ(got[4].kind, StoreReplyKind::load_failed);
+  EXPECT_EQ(got[4].error, ErrorCode::corrupt);
+  EXPECT_NE(worker_->last_error().find("damaged message"), std::string::npos);
 }
 
 TEST_F(WorkerTest, AnAcknowledgementThatComesFirstCancelsTheWrite) {
