@@ -229,7 +229,7 @@ class CommandLine {
   }
 
   void add_accounts() {
-    CLI::App& accounts = *group("accounts", "Accounts: list, show, suspend, resume, remove");
+    CLI::App& accounts = *group("accounts", "Accounts: add, list, show, suspend, resume, remove");
     command(accounts, "list", "All accounts", [] {
       return Call{{{"command", "accounts.list"}}, [](const json& answer) {
                     return table(answer.at("accounts"),
@@ -239,6 +239,13 @@ class CommandLine {
                                   {"CREATED", "created", Column::Form::time}});
                   }};
     });
+    command_on(accounts, "add",
+               "Make an account, and print the code its first device registers with", "USER@DOMAIN",
+               [this] {
+                 return on_account("accounts.add", [](const json& answer) {
+                   return answer.at("invite").get<std::string>() + "\n";
+                 });
+               });
     command_on(accounts, "show", "One account and its devices", "USER@DOMAIN",
                [this] { return on_account("accounts.show", account_text); });
     command_on(accounts, "suspend", "Disconnect an account and refuse its logins", "USER@DOMAIN",

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "control/files.h"
+#include "protocol/jid.h"
 #include "queues/schema.h"
 
 namespace godwit::control {
@@ -240,6 +241,26 @@ Result<bool> AccountStore::set_status(std::string_view user, queues::AccountStat
       statements_.set_status.bind(1, user).bind(2, static_cast<std::int64_t>(status)).run();
   if (!done) return std::unexpected(done.error());
   return database_.changes() > 0;
+}
+
+Result<bool> AccountStore::add(std::string_view user, WallTime now) {
+  if (!protocol::is_valid_user(user)) {
+    return fail(ErrorCode::invalid, "'" + std::string(user) + "' is no name of an account");
+  }
+  bool added = false;
+  batch_accounts_ = 0;
+  const Result<void> done = transact([&]() -> Result<void> {
+    const Result<bool> row = statements_.find_account.bind(1, user).step();
+    if (!row) return std::unexpected(row.error());
+    statements_.find_account.reset();
+    added = !*row;
+    if (!added) return {};
+    const Result<std::uint64_t> account = add_account(user, now);
+    return account ? Result<void>{} : std::unexpected(account.error());
+  });
+  if (!done) return std::unexpected(done.error());
+  account_count_ += added ? 1 : 0;
+  return added;
 }
 
 Result<std::optional<std::uint64_t>> AccountStore::remove(std::string_view user) {

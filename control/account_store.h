@@ -104,6 +104,9 @@ class AccountStore {
   Result<std::optional<Account>> find(std::string_view user);
   // By user, after `after`, at most `limit`.
   Result<std::vector<AccountSummary>> list(std::string_view after, std::uint32_t limit);
+  // An account without a device; its first one needs an invite bound to it. False: it is there.
+  // Errors: invalid, for what is no user part.
+  Result<bool> add(std::string_view user, WallTime now);
   // False: there is no such account.
   Result<bool> set_status(std::string_view user, queues::AccountStatus status);
   // With its devices, blocks and bound invites. The id it had; empty: there is none.

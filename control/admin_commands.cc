@@ -42,6 +42,7 @@ void AdminCommands::handle(const json& request, Now now, AdminAnswer answer) {
   if (command == "shards") return reply(shards());
   if (command == "accounts.list") return reply(list_accounts(request));
   if (command == "accounts.show") return reply(show_account(request));
+  if (command == "accounts.add") return reply(add_account(request, now));
   if (command == "accounts.suspend")
     return reply(set_status(request, queues::AccountStatus::suspended));
   if (command == "accounts.resume")
@@ -140,6 +141,20 @@ AdminCommands::Answer AdminCommands::show_account(const json& request) {
   return json{{"account", account_text(account.user)}, {"id", account.id},
               {"status", status_text(account.status)}, {"created", account.created_s},
               {"devices", std::move(devices)},         {"blocks", std::move(blocks)}};
+}
+
+AdminCommands::Answer AdminCommands::add_account(const json& request, Now now) {
+  if (auto checked = check_fields(request, {"account"}); !checked)
+    return std::unexpected(checked.error());
+  const Result<std::string> user = user_of(request);
+  if (!user) return std::unexpected(user.error());
+  const Result<bool> added = accounts_.add(*user, now.wall);
+  if (!added) return std::unexpected(added.error());
+  if (!*added) return fail(ErrorCode::exists, "there is an account " + account_text(*user));
+  control_.counters().set(ControlMetric::accounts, accounts_.account_count());
+  const Result<Invite> invite = accounts_.create_invite({.user = *user}, options_.random, now.wall);
+  if (!invite) return std::unexpected(invite.error());
+  return json{{"account", account_text(*user)}, {"invite", invite->code}};
 }
 
 AdminCommands::Answer AdminCommands::set_status(const json& request, queues::AccountStatus status) {

@@ -33,6 +33,7 @@
 //   sessions.show    account                  sessions: as sessions.list, of this account
 //   queues.show      account                  queues: as queues.top, of this account's devices
 //   queues.purge     device                   affected
+//   accounts.add     account                  account, invite: the code of its first device
 //   keys             account                  keys: one object a device; generation 0: it has none
 //   shards                                    shards: one object a shard, by metric name; storage:
 //   the same
@@ -78,6 +79,7 @@ class AdminCommands {
   Answer shards() const;
   Answer list_accounts(const nlohmann::json& request);
   Answer show_account(const nlohmann::json& request);
+  Answer add_account(const nlohmann::json& request, Now now);
   Answer set_status(const nlohmann::json& request, queues::AccountStatus status);
   Answer remove_account(const nlohmann::json& request);
   Answer create_invite(const nlohmann::json& request, Now now);

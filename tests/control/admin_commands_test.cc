@@ -160,6 +160,26 @@ TEST_F(AdminCommandsTest, InvitesAreMadeListedUsedAndRevoked) {
   EXPECT_EQ(error({{"command", "invites.revoke"}, {"code", code}}), "there is no such invite");
 }
 
+TEST_F(AdminCommandsTest, AnAccountThatIsAddedWaitsForItsFirstDevice) {
+  const json added = ask({{"command", "accounts.add"}, {"account", "carol"}});
+  ASSERT_EQ(added["ok"], true) << added;
+  EXPECT_EQ(added["account"], "carol@example.org");
+  EXPECT_EQ(control_->counters().get(ControlMetric::accounts), 2u);
+  EXPECT_EQ(ask({{"command", "accounts.show"}, {"account", "carol"}})["devices"].size(), 0u);
+  EXPECT_NE(error({{"command", "accounts.add"}, {"account", "carol"}}).find("there is an account"),
+            std::string::npos);
+  shards_.register_device(session(0), {.user = "carol", .client = "t", .key = key(7)});
+  turn();
+  ASSERT_FALSE(shards_.hear(0).empty()) << "refused: the name alone is not enough";
+  EXPECT_TRUE((*accounts_->find("carol"))->devices.empty());
+  const std::string code = added["invite"];
+  shards_.register_device(session(0),
+                          {.user = "carol", .invite = code, .client = "t", .key = key(7)});
+  turn();
+  ASSERT_EQ((*accounts_->find("carol"))->devices.size(), 1u);
+  EXPECT_FALSE(ask({{"command", "accounts.add"}, {"account", "No Name"}})["ok"]);
+}
+
 TEST_F(AdminCommandsTest, KeysOfAnAccountWithTheirAges) {
   const std::uint64_t alice = (*accounts_->find("alice"))->id;
   const json none = ask({{"command", "keys"}, {"account", "alice"}});
