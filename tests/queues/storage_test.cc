@@ -246,6 +246,14 @@ class WorkerTest : public StoreTest {
     request.buffer = buffer.release();
     post(request);
   }
+  void post_load() {
+    post({.kind = StoreRequestKind::load,
+          .device = 1,
+          .limit = 10,
+          .account_id = 1,
+          .mailbox = {1, 1},
+          .limit_bytes = 9999});
+  }
   void post(StoreRequest request) { ASSERT_TRUE(requests_.try_push(request)); }
   std::vector<StoreReply> work(int second = 1) {
     requests_.flush();
@@ -276,12 +284,7 @@ class WorkerTest : public StoreTest {
 TEST_F(WorkerTest, CommitsAGroupAndALoadSeesIt) {
   post_put(1);
   post_put(2);
-  post({.kind = StoreRequestKind::load,
-        .device = 1,
-        .limit = 10,
-        .account_id = 1,
-        .mailbox = {1, 1},
-        .limit_bytes = 9999});
+  post_load();
   const auto got = work();
   ASSERT_EQ(got.size(), 5u);
   EXPECT_EQ(got[0].kind, StoreReplyKind::committed);
@@ -308,12 +311,7 @@ TEST_F(WorkerTest, ADamagedMessageIsNotHandedOn) {
   request.buffer = damaged.release();
   post(request);
   post_put(3);
-  post({.kind = StoreRequestKind::load,
-        .device = 1,
-        .limit = 10,
-        .account_id = 1,
-        .mailbox = {1, 1},
-        .limit_bytes = 9999});
+  post_load();
   const auto got = work();
   ASSERT_EQ(got.size(), 5u);
   EXPECT_EQ(got[3].kind, StoreReplyKind::loaded);
