@@ -51,6 +51,14 @@ int main(int argc, char** argv) {
   auto* chat_command = app.add_subcommand("chat", "write and read at once; end of input ends it");
   chat_command->add_option("account", peer, "user@domain")->required();
 
+  std::string verified_account;
+  bool compared = false;
+  auto* verify_command = app.add_subcommand(
+      "verify", "show the safety numbers with the devices of an account, to be compared");
+  verify_command->add_option("account", verified_account, "user@domain or user@domain/device")
+      ->required();
+  verify_command->add_flag("--yes", compared, "they were compared and are the same");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
@@ -62,5 +70,6 @@ int main(int argc, char** argv) {
   if (*register_command) return run_register(home, registration);
   if (*send_command) return run_send(home, sending);
   if (*receive_command) return run_receive(home, receiving);
+  if (*verify_command) return run_verify(home, verified_account, compared);
   return run_chat(home, peer);
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -14,6 +15,8 @@
 #include "apps/line_input.h"
 #include "apps/message_line.h"
 #include "client/client.h"
+#include "client/envelope.h"
+#include "client/safety.h"
 
 namespace godwit::apps {
 
@@ -22,7 +25,7 @@ using client::ClientEvents;
 
 namespace {
 
-constexpr auto register_timeout = std::chrono::seconds(10);
+constexpr auto register_timeout = std::chrono::seconds(20);
 // Messages of one call that wait for their answer; past it standard input waits.
 constexpr std::size_t open_max = 4096;
 
@@ -52,13 +55,15 @@ Result<std::uint64_t> print_inbox(Client& client, std::uint64_t limit, bool json
     if (!messages) return std::unexpected(messages.error());
     if (messages->empty()) break;
     for (const auto& stored : *messages) {
-      if (!write_line(json ? json_line(stored.message) : text_line(stored.message))) {
+      if (stored.message.notice) {
+        std::cerr << "godwit: " << text_line(stored.message) << std::endl;
+      } else if (!write_line(json ? json_line(stored.message) : text_line(stored.message))) {
         return fail(ErrorCode::io, "cannot write to standard output");
       }
       if (auto erased = client.state().erase_inbox(stored.row); !erased) {
         return std::unexpected(erased.error());
       }
-      ++printed;
+      if (!stored.message.notice) ++printed;
     }
   }
   return printed;
@@ -112,9 +117,14 @@ int run_register(const std::string& home, const RegisterWords& words) {
   if (auto asked = (*client)->register_device(registration); !asked) {
     return complain(asked.error().message, asked.error().code == ErrorCode::invalid ? 2 : 1);
   }
-  const auto done = (*client)->run([&] { return ready; }, monotonic_now() + register_timeout);
+  // With its keys at the gateway others can write to it while it is away.
+  const auto done = (*client)->run([&] { return ready && (*client)->keys_published(); },
+                                   monotonic_now() + register_timeout);
   if (!done) return complain(done.error().message);
-  if (!*done) return complain((*client)->trouble());
+  if (!*done) {
+    return complain((*client)->trouble().empty() ? "the gateway does not take this device's keys"
+                                                 : (*client)->trouble());
+  }
   (*client)->close();
   std::cout << "registered " << words.account << "/" << device << std::endl;
   return 0;
@@ -162,18 +172,22 @@ class SendReport {
 // one.
 bool drop_long_lines(std::vector<std::string>& lines) {
   const auto dropped = std::erase_if(
-      lines, [](const std::string& line) { return line.size() > protocol::payload_size_max; });
+      lines, [](const std::string& line) { return line.size() > client::text_size_max; });
   for (std::size_t i = 0; i < dropped; ++i) {
-    complain("a line was not sent: a message has at most " +
-             std::to_string(protocol::payload_size_max) + " bytes");
+    complain("a line was not sent: a message has at most " + std::to_string(client::text_size_max) +
+             " bytes");
   }
   return dropped == 0;
 }
 
-// Drives a client and a line input together: one turn, waiting at most until `until`.
-Result<std::vector<std::string>> step(Client& client, LineInput* input, Instant until) {
+// Drives a client and a line input together: one turn, waiting at most until `until`, and not at
+// all once `done`.
+Result<std::vector<std::string>> step(
+    Client& client, LineInput* input, Instant until,
+    const std::function<bool()>& done = [] { return false; }) {
   const Now now = read_clocks();
   if (auto advanced = client.advance(now); !advanced) return std::unexpected(advanced.error());
+  if (done()) return std::vector<std::string>{};
   const Instant next = std::min(client.deadline(), until);
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - monotonic_now());
   pollfd ready[2] = {{.fd = client.descriptor(), .events = POLLIN, .revents = 0},
@@ -199,7 +213,7 @@ int run_send(const std::string& home, const SendWords& words) {
   if (!opened) return opened.error();
   Client& client = *(*opened)->client;
 
-  LineInput input({.descriptor = STDIN_FILENO, .size_max = protocol::payload_size_max});
+  LineInput input({.descriptor = STDIN_FILENO, .size_max = client::text_size_max});
   bool all_sent = true;
   const bool reading = words.text == "-";
   const auto queue = [&](std::span<const std::string> texts) -> Result<void> {
@@ -215,8 +229,12 @@ int run_send(const std::string& home, const SendWords& words) {
   const auto patience = std::chrono::seconds(words.timeout_s);
   Instant give_up = monotonic_now() + patience;
   std::uint64_t progress = 0;
-  while ((reading && !input.at_end()) || report.open() > 0 || !client.outbox_empty()) {
-    auto lines = step(client, reading && report.open() < open_max ? &input : nullptr, give_up);
+  const auto all_done = [&] {
+    return (!reading || input.at_end()) && report.open() == 0 && client.outbox_empty();
+  };
+  while (!all_done()) {
+    auto lines =
+        step(client, reading && report.open() < open_max ? &input : nullptr, give_up, all_done);
     if (!lines) return complain(lines.error().message);
     if (!report.written()) return complain("cannot write to standard output");
     all_sent = drop_long_lines(*lines) && all_sent;
@@ -284,7 +302,7 @@ int run_chat(const std::string& home, const std::string& account) {
   auto opened = open_registered(home, events);
   if (!opened) return opened.error();
   Client& client = *(*opened)->client;
-  LineInput input({.descriptor = STDIN_FILENO, .size_max = protocol::payload_size_max});
+  LineInput input({.descriptor = STDIN_FILENO, .size_max = client::text_size_max});
   Instant give_up = never;
   while (!input.at_end() || !client.outbox_empty()) {
     if (input.at_end() && give_up == never) give_up = monotonic_now() + std::chrono::seconds(30);
@@ -299,6 +317,67 @@ int run_chat(const std::string& home, const std::string& account) {
     if (!printed) return complain(printed.error().message);
   }
   client.close();
+  return 0;
+}
+
+namespace {
+
+std::string_view to_text(client::Vault::Trust trust) {
+  switch (trust) {
+    case client::Vault::Trust::verified:
+      return "verified";
+    case client::Vault::Trust::broken:
+      return "CHANGED since it was verified";
+    default:
+      return "not verified";
+  }
+}
+
+bool print_safety_number(const client::SafetyNumber& number) {
+  bool well = write_line(number.peer + ", " + std::string(to_text(number.known.trust)));
+  for (std::size_t row = 0; row < 3; ++row) {
+    std::string line;
+    for (std::size_t group = 0; group < 4; ++group) {
+      line += "  " + number.digits.substr(row * 20 + group * 5, 5);
+    }
+    well = write_line(line) && well;
+  }
+  return well;
+}
+
+}  // namespace
+
+int run_verify(const std::string& home, const std::string& account, bool verified) {
+  const auto peer = protocol::parse_jid(account);
+  if (!peer) return complain(peer.error().message, 2);
+  auto opened = open_registered(home, {});
+  if (!opened) return opened.error();
+  Client& client = *(*opened)->client;
+  if (peer->domain != client.identity()->jid.domain) {
+    return complain(account + " is of another server", 2);
+  }
+  std::optional<std::string> answer;
+  client.look_up(peer->user, [&](const std::string& trouble) { answer = trouble; });
+  const auto done =
+      client.run([&] { return answer.has_value(); }, monotonic_now() + std::chrono::seconds(10));
+  if (!done) return complain(done.error().message);
+  if (!*done) {
+    return complain(client.trouble().empty() ? "the gateway does not answer" : client.trouble());
+  }
+  client.close();
+  if (!answer->empty()) return complain(account + ": " + *answer);
+  auto numbers = client::safety_numbers(client.state(), *peer);
+  if (!numbers) return complain(numbers.error().message);
+  for (client::SafetyNumber& number : *numbers) {
+    if (peer->device != 0 && number.peer != account) continue;
+    if (verified) {
+      if (auto marked = client::mark_verified(client.state(), number); !marked) {
+        return complain(marked.error().message);
+      }
+      number.known.trust = client::Vault::Trust::verified;
+    }
+    if (!print_safety_number(number)) return complain("cannot write to standard output");
+  }
   return 0;
 }
 

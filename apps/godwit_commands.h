@@ -34,4 +34,7 @@ int run_receive(const std::string& home, const ReceiveWords& words);
 
 int run_chat(const std::string& home, const std::string& account);
 
+// Shows the safety numbers with each device of the account; `verified`: they were compared.
+int run_verify(const std::string& home, const std::string& account, bool verified);
+
 }  // namespace godwit::apps

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/client.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "client/explain.h"
-
 namespace godwit::client {
-
-using protocol::Condition;
 
 namespace {
 
@@ -28,7 +22,6 @@ constexpr auto answer_patience = std::chrono::seconds(15);
 constexpr auto pong_timeout = std::chrono::seconds(15);
 constexpr Duration first_back_off = std::chrono::milliseconds(100);
 constexpr Duration longest_back_off = std::chrono::seconds(30);
-constexpr Duration longest_retry_after = std::chrono::minutes(10);
 // A session that lasted so long was no failure: the next connection does not wait for its
 // predecessors.
 constexpr Duration healthy_session = std::chrono::seconds(1);
@@ -39,7 +32,8 @@ Client::Client(RandomSource& random, ClientEvents events, Dial dial)
     : random_(random), events_(std::move(events)), dial_(std::move(dial)) {}
 
 Result<std::unique_ptr<Client>> Client::open(const std::string& home, RandomSource& random,
-                                             ClientEvents events, Dial dial) {
+                                             ClientEvents events, Dial dial,
+                                             const MakeSealer& make_sealer) {
   auto state = State::open(home);
   if (!state) return std::unexpected(state.error());
   std::unique_ptr<Client> client(new Client(random, std::move(events), std::move(dial)));
@@ -50,9 +44,10 @@ Result<std::unique_ptr<Client>> Client::open(const std::string& home, RandomSour
   if (client->identity_) {
     client->key_ = crypto::KeyPair::from_private(client->identity_->private_key.bytes());
   }
-  const auto waiting = client->state_->outbox_size();
+  const auto waiting = client->state_->unsettled();
   if (!waiting) return std::unexpected(waiting.error());
-  client->outbox_left_ = *waiting;
+  client->unsettled_ = *waiting;
+  client->sealer_ = make_sealer(*client->state_, random);
   return client;
 }
 
@@ -95,15 +90,15 @@ Result<std::uint64_t> Client::send(const protocol::Jid& to, std::span<const std:
     return fail(ErrorCode::invalid, "'" + protocol::to_text(to) + "' is no address");
   }
   for (const std::string& payload : payloads) {
-    if (payload.size() > protocol::payload_size_max) {
-      return fail(ErrorCode::limit,
-                  "a message has " + std::to_string(payload.size()) + " bytes; at most " +
-                      std::to_string(protocol::payload_size_max) + " are allowed");
+    if (payload.size() > payload_size_max()) {
+      return fail(ErrorCode::limit, "a message has " + std::to_string(payload.size()) +
+                                        " bytes; at most " + std::to_string(payload_size_max()) +
+                                        " are allowed");
     }
   }
-  auto first = state_->append_outbox(protocol::to_text(to), payloads);
+  auto first = sealer_->put(to, payloads);
   if (!first) return first;
-  outbox_left_ += payloads.size();
+  unsettled_ += payloads.size();
   outbox_unsent_ = true;
   return first;
 }
@@ -111,7 +106,8 @@ Result<std::uint64_t> Client::send(const protocol::Jid& to, std::span<const std:
 Instant Client::deadline() const {
   if (!transport_) return connect_at_;
   if (may_send()) return Instant{};
-  return std::min(give_up_at_, ping_at_);
+  const Instant sealer_at = connection_ && connection_->ready() ? sealer_->deadline() : never;
+  return std::min({give_up_at_, ping_at_, sealer_at});
 }
 
 Result<void> Client::start_connection(Now now) {
@@ -140,7 +136,7 @@ Result<void> Client::start_connection(Now now) {
                       random_);
   in_flight_.clear();
   sent_upto_id_ = 0;
-  outbox_unsent_ = outbox_left_ > 0;
+  outbox_unsent_ = true;
   refusal_to_confirm_ = 0;
   holding_ = false;
   return {};
@@ -196,6 +192,7 @@ Result<void> Client::take_turn(Now now) {
     disconnect(now, identity_->server + " does not answer");
     return {};
   }
+  if (auto sealed = seal(now); !sealed) return sealed;
   if (auto sent = send_waiting(now); !sent) return sent;
   if (now.instant >= ping_at_) {
     connection_->ping(1);
@@ -255,110 +252,6 @@ Result<void> Client::receive(Now now) {
   return {};
 }
 
-Result<void> Client::handle(std::vector<Event>& events, Now now) {
-  std::vector<State::Incoming> incoming;
-  bool backlog_ended = false;
-  Result<void> result{};
-  for (Event& event : events) {
-    if (auto* delivered = std::get_if<Delivered>(&event)) {
-      const auto time = now.wall - std::chrono::seconds(delivered->delay_s);
-      incoming.push_back({.from = std::move(delivered->from),
-                          .id = delivered->id,
-                          .sequence = delivered->sequence,
-                          .time_ms = time.time_since_epoch().count(),
-                          .payload = std::move(delivered->payload)});
-    } else if (const auto* trusted = std::get_if<ServerTrusted>(&event)) {
-      result = on_trusted(*trusted);
-    } else if (const auto* registered = std::get_if<Registered>(&event)) {
-      result = on_registered(registered->device);
-    } else if (std::holds_alternative<SessionReady>(event)) {
-      ready_at_ = now.instant;
-      trouble_.clear();
-    } else if (const auto* settled = std::get_if<Settled>(&event)) {
-      result = on_settled(settled->upto);
-    } else if (const auto* refused = std::get_if<Refused>(&event)) {
-      result = on_refused(*refused);
-    } else if (std::holds_alternative<BacklogEnd>(event)) {
-      backlog_ended = true;
-    } else if (const auto* ended = std::get_if<StreamEnded>(&event)) {
-      result = on_stream_ended(*ended, now);
-      if (!result || !transport_) break;
-    }
-    if (!result) break;
-  }
-  if (!incoming.empty()) {
-    auto stored = state_->store(incoming);
-    if (!stored) return std::unexpected(stored.error());
-    std::uint64_t last = 0;
-    for (const State::Incoming& message : incoming) last = std::max(last, message.sequence);
-    if (connection_) connection_->acknowledge(last);
-    if (*stored > 0) events_.received();
-  }
-  if (backlog_ended) events_.backlog_ended();
-  return result;
-}
-
-Result<void> Client::on_trusted(const ServerTrusted& trusted) {
-  const bool first = !identity_->operator_key;
-  if (!first && identity_->node_key == trusted.node_key) return {};
-  identity_->operator_key = trusted.operator_key;
-  identity_->node_key = trusted.node_key;
-  if (auto saved = state_->save_identity(*identity_); !saved) return saved;
-  if (first) events_.trusted(trusted.operator_key);
-  return {};
-}
-
-Result<void> Client::on_registered(std::uint16_t device) {
-  identity_->jid.device = device;
-  registering_ = false;
-  if (auto saved = state_->save_identity(*identity_); !saved) return saved;
-  events_.registered(device);
-  return {};
-}
-
-Result<void> Client::on_settled(std::uint64_t upto) {
-  std::vector<std::uint64_t> accepted;
-  while (!in_flight_.empty() && in_flight_.front().number <= upto) {
-    if (!in_flight_.front().refused) accepted.push_back(in_flight_.front().id);
-    in_flight_.pop_front();
-  }
-  // Erased before the application is told: a crash in between tells it nothing, and nothing is sent
-  // again.
-  if (!accepted.empty()) {
-    if (auto erased = state_->erase_accepted(accepted); !erased) return erased;
-  }
-  outbox_left_ -= accepted.size();
-  for (const std::uint64_t id : accepted) events_.accepted(id);
-  return {};
-}
-
-// From here on nothing new is sent until everything under way is answered: then the refusals are
-// confirmed and what only followed them is sent again, in order and under the same ids.
-Result<void> Client::on_refused(const Refused& refused) {
-  const auto found = std::ranges::find(in_flight_, refused.number, &InFlight::number);
-  if (found == in_flight_.end() || found->refused) return {};
-  found->refused = true;
-  holding_ = true;
-  refusal_to_confirm_ = std::max(refusal_to_confirm_, refused.number);
-  if (refused.condition == Condition::follows_refused) return {};
-  const std::uint64_t id = found->id;
-  if (auto erased = state_->erase_refused(id); !erased) return erased;
-  --outbox_left_;
-  events_.refused(id, explain(refused));
-  return {};
-}
-
-Result<void> Client::on_stream_ended(const StreamEnded& ended, Now now) {
-  const std::string text = ended.text.empty() ? "" : ": " + ended.text;
-  disconnect(now, "the gateway ended the session (" +
-                      std::string(protocol::to_text(ended.condition)) + ")" + text);
-  if (ended.retry_after_ms > 0) {
-    const Duration wait = std::chrono::milliseconds(ended.retry_after_ms);
-    connect_at_ = now.instant + std::min(wait, longest_retry_after);
-  }
-  return may_reconnect(ended, registering_, identity_->jid.domain);
-}
-
 bool Client::may_send() const {
   if (!connection_ || !connection_->ready()) return false;
   if (holding_) return in_flight_.empty();
@@ -371,7 +264,7 @@ Result<void> Client::send_waiting(Now now) {
       connection_->confirm_refusal(refusal_to_confirm_);
       holding_ = false;
       sent_upto_id_ = 0;
-      outbox_unsent_ = outbox_left_ > 0;
+      outbox_unsent_ = true;
       continue;
     }
     const std::size_t room = std::min(in_flight_max - in_flight_.size(), outbox_rows_at_once);
@@ -385,7 +278,7 @@ Result<void> Client::send_waiting(Now now) {
       }
       const std::uint32_t number =
           connection_->send_message(message.id, *to, as_bytes(message.payload));
-      in_flight_.push_back({.number = number, .id = message.id});
+      in_flight_.push_back({.number = number, .id = message.id, .to = message.to});
       sent_upto_id_ = message.id;
     }
     if (!waiting->empty()) ping_at_ = std::min(ping_at_, now.instant + answer_patience);
@@ -405,22 +298,6 @@ void Client::flush() {
     done += sent;
   }
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(done));
-}
-
-Result<bool> Client::run(const std::function<bool()>& done, Instant until) {
-  for (;;) {
-    Now now = read_clocks();
-    if (auto advanced = advance(now); !advanced) return std::unexpected(advanced.error());
-    if (done()) return true;
-    now = read_clocks();
-    if (now.instant >= until) return false;
-    const Instant next = std::min(deadline(), until);
-    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - now.instant);
-    pollfd ready{.fd = descriptor(), .events = POLLIN, .revents = 0};
-    if (wants_write()) ready.events |= POLLOUT;
-    const auto wait_ms = std::clamp<std::int64_t>(wait.count(), 0, 1000);
-    ::poll(&ready, ready.fd >= 0 ? 1 : 0, static_cast<int>(wait_ms));
-  }
 }
 
 void Client::close() {

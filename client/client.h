@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "client/connection.h"
+#include "client/sealer.h"
 #include "client/state.h"
 #include "client/transport.h"
 
@@ -25,6 +26,9 @@
 // What send() has returned an id for survives every crash and is sent until the gateway has
 // accepted or refused it. What events.received has told of was stored before the gateway was
 // told; it stays in the inbox until taken.
+//
+// Every message is encrypted for each device of its recipient, and opened before it is in the inbox
+// (client/sealing.h); nothing else is sent or shown.
 //
 // Not thread safe. client/example.cc is the shortest use.
 
@@ -55,9 +59,11 @@ struct Registration {
 
 class Client {
  public:
-  // Opens the state under `home`. `dial` makes its connections. Errors: as State::open.
+  // Opens the state under `home`. `dial` makes its connections, `make_sealer` what encrypts; both
+  // are for tests to replace. Errors: as State::open.
   static Result<std::unique_ptr<Client>> open(const std::string& home, RandomSource& random,
-                                              ClientEvents events, Dial dial = dial_tcp);
+                                              ClientEvents events, Dial dial = dial_tcp,
+                                              const MakeSealer& make_sealer = seal_with_signal);
 
   // Makes the device's key when there is none and asks the gateway for a device; events.registered
   // tells. Repeating it with the same folder gives the same device, and keeps the operator key
@@ -67,13 +73,20 @@ class Client {
   bool is_registered() const { return identity_ && identity_->jid.device != 0; }
   const State::Identity* identity() const { return identity_ ? &*identity_ : nullptr; }
 
-  // Puts messages into the outbox, durably; returns the first id, the others follow it. All or
-  // none. Errors: limit for a payload over protocol::payload_size_max; invalid for an address that
-  // is none.
+  // Keeps messages to be sent, durably; returns the first id, the others follow it. All or none.
+  // Errors: limit for a payload over payload_size_max(); invalid for an address that is none.
   Result<std::uint64_t> send(const protocol::Jid& to, std::span<const std::string> payloads);
+  std::size_t payload_size_max() const { return sealer_->payload_size_max(); }
+  // Whether others can write to this device: the gateway has its keys.
+  bool keys_published() const { return sealer_->keys_published(); }
+  // Fetches the devices of an account of the own server, in this session or the next; safety.h has
+  // what is known of them then. `done` gets why not, or nothing.
+  void look_up(const std::string& user, Sealer::LookedUp done) {
+    sealer_->look_up(user, std::move(done));
+  }
   State& state() { return *state_; }
   // Nothing is left to be accepted.
-  bool outbox_empty() const { return outbox_left_ == 0; }
+  bool outbox_empty() const { return unsettled_ == 0; }
 
   // -1 while there is no connection. Another number after each reconnection.
   int descriptor() const { return transport_ ? transport_->descriptor() : -1; }
@@ -95,6 +108,7 @@ class Client {
   struct InFlight {
     std::uint32_t number = 0;
     std::uint64_t id = 0;
+    std::string to;
     bool refused = false;
   };
 
@@ -108,6 +122,10 @@ class Client {
   Result<void> on_trusted(const ServerTrusted& trusted);
   Result<void> on_registered(std::uint16_t device);
   Result<void> on_settled(std::uint64_t upto);
+  Result<void> on_event(Event& event, Now now);
+  Result<void> store(const std::vector<State::Incoming>& incoming);
+  // What the sealer has to do; may be nothing.
+  Result<void> seal(Now now);
   Result<void> on_refused(const Refused& refused);
   Result<void> on_stream_ended(const StreamEnded& ended, Now now);
   Result<void> send_waiting(Now now);
@@ -119,6 +137,7 @@ class Client {
   const ClientEvents events_;
   const Dial dial_;
   std::unique_ptr<State> state_;
+  std::unique_ptr<Sealer> sealer_;
   std::optional<State::Identity> identity_;
   crypto::KeyPair key_;
   std::string invite_;
@@ -126,8 +145,8 @@ class Client {
   std::vector<std::uint8_t> output_;
   std::deque<InFlight> in_flight_;
   std::uint64_t sent_upto_id_ = 0;
-  std::uint64_t outbox_left_ = 0;
-  bool outbox_unsent_ = false;  // it may hold what this connection has not sent
+  std::uint64_t unsettled_ = 0;  // messages of the application
+  bool outbox_unsent_ = false;   // it may hold what this connection has not sent
   bool registering_ = false;
   std::uint32_t refusal_to_confirm_ = 0;
   bool holding_ = false;  // after a refusal, until everything under way is answered

@@ -200,6 +200,10 @@ Result<void> Connection::on_session_stanza(const protocol::RawStanza& stanza,
     case StanzaType::error: {
       const auto error = protocol::read_error(stanza.content);
       if (!error || error->number > number_) return malformed();
+      if (error->kind == StanzaType::iq) {
+        events.push_back(Answered{.id = error->id, .refused = error->condition});
+        return {};
+      }
       events.push_back(
           Refused{error->number, error->id, error->condition, std::string(error->text)});
       return {};
@@ -207,8 +211,9 @@ Result<void> Connection::on_session_stanza(const protocol::RawStanza& stanza,
     case StanzaType::backlog_end:
       events.push_back(BacklogEnd{});
       return {};
-    case StanzaType::presence:
     case StanzaType::iq:
+      return on_iq(stanza.content, events);
+    case StanzaType::presence:
     case StanzaType::pong:
       return {};  // of no use here, and no fault of the server's
     default:
@@ -243,6 +248,32 @@ std::uint32_t Connection::send_message(std::uint64_t id, const protocol::Jid& to
                            {jid_.domain});
   });
   return ++number_;
+}
+
+// What devices ask each other is of no use here.
+Result<void> Connection::on_iq(Bytes content, std::vector<Event>& events) {
+  protocol::JidScratch scratch;
+  const auto iq = protocol::read_iq(content, {jid_.domain}, scratch);
+  if (!iq) return malformed();
+  if (!iq->peer.empty()) return {};
+  std::vector<std::uint8_t> node(iq->node.begin(), iq->node.end());
+  if (iq->type == protocol::IqType::result) {
+    events.push_back(Answered{.id = iq->id, .node = std::move(node)});
+  } else if (iq->type == protocol::IqType::set) {
+    events.push_back(Noticed{std::move(node)});
+  }
+  return {};
+}
+
+void Connection::ask(std::uint64_t id, bool set, Bytes node) {
+  GODWIT_CHECK(ready_);
+  using protocol::IqType;
+  append(protocol::control_stanza_size_max, [&](ByteWriter& out) {
+    return protocol::write(
+        out, protocol::Iq{.type = set ? IqType::set : IqType::get, .id = id, .node = node},
+        {jid_.domain});
+  });
+  ++number_;
 }
 
 void Connection::acknowledge(std::uint64_t sequence) {

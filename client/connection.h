@@ -47,6 +47,14 @@ struct Refused {
   protocol::Condition condition{};
   std::string text;
 };
+struct Answered {  // a question to the server
+  std::uint64_t id = 0;
+  std::optional<protocol::Condition> refused;
+  std::vector<std::uint8_t> node;
+};
+struct Noticed {  // by the server, of itself
+  std::vector<std::uint8_t> node;
+};
 struct BacklogEnd {};
 struct StreamEnded {
   protocol::StreamCondition condition{};
@@ -55,7 +63,7 @@ struct StreamEnded {
   std::string text;
 };
 using Event = std::variant<ServerTrusted, Registered, SessionReady, Delivered, Settled, Refused,
-                           BacklogEnd, StreamEnded>;
+                           Answered, Noticed, BacklogEnd, StreamEnded>;
 
 class Connection {
  public:
@@ -80,6 +88,8 @@ class Connection {
   // REQUIRES: ready(), a valid address, at most protocol::payload_size_max bytes. Returns the
   // stanza number.
   std::uint32_t send_message(std::uint64_t id, const protocol::Jid& to, Bytes payload);
+  // A question to the server. REQUIRES: ready(), at most protocol::iq_node_size_max bytes.
+  void ask(std::uint64_t id, bool set, Bytes node);
   // Everything up to this absolute sequence is stored.
   void acknowledge(std::uint64_t sequence);
   // The refusals up to this stanza number are known.
@@ -98,6 +108,7 @@ class Connection {
   Result<void> on_stanza(const protocol::RawStanza& stanza, std::vector<Event>& events);
   Result<void> on_session_stanza(const protocol::RawStanza& stanza, std::vector<Event>& events);
   Result<void> on_message(Bytes content, std::vector<Event>& events);
+  Result<void> on_iq(Bytes content, std::vector<Event>& events);
   void write_handshake(bool with_preamble);
   void log_in();
   void write_ack();

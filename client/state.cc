@@ -2,7 +2,6 @@
 #include "client/state.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,147 +15,15 @@ namespace godwit::client {
 
 namespace {
 
-constexpr int schema_version = 1;
-constexpr const char* schema = R"(
-BEGIN IMMEDIATE;
-CREATE TABLE identity(one INTEGER PRIMARY KEY CHECK(one=1), user TEXT, domain TEXT, device INTEGER,
-  server TEXT, private_key BLOB, operator_key BLOB, node_key BLOB);
-CREATE TABLE numbers(one INTEGER PRIMARY KEY CHECK(one=1), next_id INTEGER, last_sequence INTEGER);
-INSERT INTO numbers VALUES(1, 1, 0);
-CREATE TABLE outbox(id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, payload BLOB NOT NULL);
-CREATE TABLE inbox(row INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, id INTEGER NOT NULL,
-  time_ms INTEGER NOT NULL, payload BLOB NOT NULL);
-CREATE TABLE seen(sender TEXT NOT NULL, ephemeral INTEGER NOT NULL, id INTEGER NOT NULL,
-  PRIMARY KEY(sender, ephemeral)) WITHOUT ROWID;
-PRAGMA user_version=1;
-COMMIT;
-)";
-
 std::string reason() {
   return std::strerror(errno);
 }
 
 }  // namespace
 
-void State::Close::operator()(sqlite3* database) const {
-  sqlite3_close_v2(database);
-}
-
 State::~State() {
-  database_.reset();
+  database_ = {};
   if (lock_ >= 0) ::close(lock_);
-}
-
-// One statement; binds in order, reads columns.
-class State::Query {
- public:
-  Query(State& state, const char* sql) {
-    sqlite3_prepare_v2(state.database_.get(), sql, -1, &statement_, nullptr);
-  }
-  ~Query() { sqlite3_finalize(statement_); }
-  Query(const Query&) = delete;
-  Query& operator=(const Query&) = delete;
-
-  Query& bind(std::uint64_t value) {
-    sqlite3_bind_int64(statement_, ++index_, static_cast<std::int64_t>(value));
-    return *this;
-  }
-  Query& bind(std::string_view text) {
-    sqlite3_bind_text(statement_, ++index_, text.data(), static_cast<int>(text.size()),
-                      SQLITE_STATIC);
-    return *this;
-  }
-  Query& bind(Bytes bytes) {
-    // A null pointer would be NULL, and an empty payload is not.
-    sqlite3_bind_blob(statement_, ++index_,
-                      bytes.empty() ? "" : static_cast<const void*>(bytes.data()),
-                      static_cast<int>(bytes.size()), SQLITE_STATIC);
-    return *this;
-  }
-  Query& bind_null() {
-    ++index_;
-    return *this;
-  }
-  bool row() { return (code_ = sqlite3_step(statement_)) == SQLITE_ROW; }
-  bool done() { return !row() && code_ == SQLITE_DONE; }
-  bool ended_well() const { return code_ == SQLITE_DONE; }
-  void again() {
-    sqlite3_reset(statement_);
-    index_ = 0;
-  }
-  std::uint64_t number(int column) const {
-    return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, column));
-  }
-  std::string text(int column) const {
-    const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
-    return {data == nullptr ? "" : data,
-            static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
-  }
-  std::optional<std::span<const std::uint8_t, 32>> key(int column) const {
-    if (sqlite3_column_bytes(statement_, column) != 32) return std::nullopt;
-    return std::span<const std::uint8_t, 32>(
-        static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column)), 32);
-  }
-  bool is_key_or_null(int column) const {
-    return sqlite3_column_type(statement_, column) == SQLITE_NULL || key(column).has_value();
-  }
-  std::optional<std::array<std::uint8_t, 32>> public_key(int column) const {
-    const auto bytes = key(column);
-    if (!bytes) return std::nullopt;
-    std::array<std::uint8_t, 32> copy;
-    std::ranges::copy(*bytes, copy.begin());
-    return copy;
-  }
-
- private:
-  sqlite3_stmt* statement_ = nullptr;
-  int index_ = 0;
-  int code_ = SQLITE_OK;
-};
-
-std::unexpected<Error> State::error() const {
-  const std::string why = sqlite3_errmsg(database_.get());
-  switch (sqlite3_errcode(database_.get()) & 0xff) {
-    case SQLITE_FULL:
-      return fail(ErrorCode::full, "cannot use " + path_ + ": " + why);
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return damaged(why);
-    default:
-      return fail(ErrorCode::io, "cannot use " + path_ + ": " + why);
-  }
-}
-
-// An older copy put in its place would give out message ids again, and what is sent under them
-// would be dropped as seen.
-std::unexpected<Error> State::damaged(const std::string& what) const {
-  return fail(ErrorCode::corrupt,
-              path_ + " is damaged (" + what +
-                  "); move its folder away and register a new device, no older copy will do");
-}
-
-Result<void> State::run(const char* sql) {
-  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return error();
-  return {};
-}
-
-template <typename Work>
-Result<void> State::transact(Work&& work) {
-  if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
-  if (work()) {
-    if (auto committed = run("COMMIT"); committed) return {};
-  }
-  auto failed = error();
-  (void)run("ROLLBACK");
-  return failed;
-}
-
-Result<void> State::set_waiting_for_disk(bool wait) {
-  if (wait == waits_for_disk_) return {};
-  if (auto set = run(wait ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"); !set)
-    return set;
-  waits_for_disk_ = wait;
-  return {};
 }
 
 Result<std::unique_ptr<State>> State::open(const std::string& home) {
@@ -164,54 +31,30 @@ Result<std::unique_ptr<State>> State::open(const std::string& home) {
     return fail(ErrorCode::io, "cannot make the folder " + home + ": " + reason());
   }
   std::unique_ptr<State> state(new State);
-  state->path_ = home + "/state.db";
   state->lock_ = ::open((home + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (state->lock_ < 0) return fail(ErrorCode::io, "cannot write in " + home + ": " + reason());
   if (::flock(state->lock_, LOCK_EX | LOCK_NB) != 0) {
     return fail(ErrorCode::unavailable,
                 home + " is in use by another godwit; wait for it, or give another --home");
   }
-  const int file = ::open(state->path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-  if (file < 0) return fail(ErrorCode::io, "cannot open " + state->path_ + ": " + reason());
-  ::close(file);
-  sqlite3* database = nullptr;
-  const int opened =
-      sqlite3_open_v2(state->path_.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr);
-  state->database_.reset(database);
-  if (opened != SQLITE_OK) return state->error();
-  if (auto done = state->run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"); !done) {
-    return std::unexpected(done.error());
-  }
-  const auto version = state->number("PRAGMA user_version");
-  if (!version) return std::unexpected(version.error());
-  if (*version > schema_version) {
-    return fail(ErrorCode::refused, state->path_ + " was made by a newer version; use that one");
-  }
-  if (*version == 0) {
-    if (auto done = state->run(schema); !done) return std::unexpected(done.error());
+  if (auto opened = state->database_.open(home + "/state.db"); !opened) {
+    return std::unexpected(opened.error());
   }
   return state;
 }
 
-Result<std::uint64_t> State::number(const char* sql) {
-  Query query(*this, sql);
-  if (query.row()) return query.number(0);
-  if (query.ended_well()) return damaged("a row is missing");
-  return error();
-}
-
 Result<std::optional<State::Identity>> State::load_identity() {
   Query query(
-      *this,
+      database_,
       "SELECT user, domain, device, server, private_key, operator_key, node_key FROM identity");
   if (!query.row()) {
-    if (!query.ended_well()) return error();
+    if (!query.ended_well()) return database_.error();
     return std::nullopt;
   }
   const auto key = query.key(4);
   // A pin that cannot be read must not become no pin.
   if (!key || !query.is_key_or_null(5) || !query.is_key_or_null(6)) {
-    return damaged("a key has another size");
+    return database_.damaged("a key has another size");
   }
   Identity identity;
   identity.jid.user = query.text(0);
@@ -225,110 +68,177 @@ Result<std::optional<State::Identity>> State::load_identity() {
 }
 
 Result<void> State::save_identity(const Identity& identity) {
-  if (auto set = set_waiting_for_disk(true); !set) return set;
-  Query query(*this, "INSERT OR REPLACE INTO identity VALUES(1,?,?,?,?,?,?,?)");
+  if (auto set = database_.set_waiting_for_disk(true); !set) return set;
+  Query query(database_, "INSERT OR REPLACE INTO identity VALUES(1,?,?,?,?,?,?,?)");
   query.bind(std::string_view(identity.jid.user)).bind(std::string_view(identity.jid.domain));
   query.bind(std::uint64_t{identity.jid.device}).bind(std::string_view(identity.server));
   query.bind(Bytes(identity.private_key.bytes()));
   identity.operator_key ? query.bind(Bytes(*identity.operator_key)) : query.bind_null();
   identity.node_key ? query.bind(Bytes(*identity.node_key)) : query.bind_null();
-  if (!query.done()) return error();
+  if (!query.done()) return database_.error();
   return {};
 }
 
-Result<std::uint64_t> State::append_outbox(const std::string& to,
-                                           std::span<const std::string> payloads) {
-  if (auto set = set_waiting_for_disk(true); !set) return std::unexpected(set.error());
+Result<std::uint64_t> State::take_ids(std::size_t count) {
+  const auto next = database_.number("SELECT next_id FROM numbers");
+  if (!next) return next;
+  Query advance(database_, "UPDATE numbers SET next_id=?");
+  if (!advance.bind(*next + count).done()) return database_.error();
+  return next;
+}
+
+Result<std::uint64_t> State::append(const char* insert_sql, const std::string& to,
+                                    std::span<const std::string> payloads) {
+  if (auto set = database_.set_waiting_for_disk(true); !set) return std::unexpected(set.error());
   std::uint64_t first = 0;
-  const auto done = transact([&] {
-    const auto next = number("SELECT next_id FROM numbers");
-    if (!next) return false;
+  const auto done = database_.transact([&]() -> Result<void> {
+    const auto next = take_ids(payloads.size());
+    if (!next) return std::unexpected(next.error());
     first = *next;
-    Query insert(*this, "INSERT INTO outbox VALUES(?,?,?)");
+    Query insert(database_, insert_sql);
     for (std::size_t i = 0; i < payloads.size(); ++i) {
       insert.bind(first + i).bind(std::string_view(to)).bind(as_bytes(payloads[i]));
-      if (!insert.done()) return false;
+      if (!insert.done()) return database_.error();
       insert.again();
     }
-    Query advance(*this, "UPDATE numbers SET next_id=?");
-    return advance.bind(first + payloads.size()).done();
+    return {};
   });
   if (!done) return std::unexpected(done.error());
   return first;
 }
 
+Result<std::uint64_t> State::append_outbox(const std::string& to,
+                                           std::span<const std::string> payloads) {
+  return append("INSERT INTO outbox(id, recipient, payload, message) VALUES(?1,?2,?3,?1)", to,
+                payloads);
+}
+
+Result<std::uint64_t> State::append_messages(const std::string& to,
+                                             std::span<const std::string> payloads) {
+  return append("INSERT INTO messages(id, recipient, payload, shown_id) VALUES(?1,?2,?3,?1)", to,
+                payloads);
+}
+
 Result<std::vector<State::Outgoing>> State::read_outbox(std::uint64_t after_id, std::size_t limit) {
-  Query query(*this, "SELECT id, recipient, payload FROM outbox WHERE id>? ORDER BY id LIMIT ?");
+  Query query(database_,
+              "SELECT id, recipient, payload FROM outbox WHERE id>? ORDER BY id LIMIT ?");
   query.bind(after_id).bind(std::uint64_t{limit});
   std::vector<Outgoing> messages;
   while (query.row()) messages.push_back({query.number(0), query.text(1), query.text(2)});
-  if (!query.ended_well()) return error();
+  if (!query.ended_well()) return database_.error();
   return messages;
 }
 
-Result<void> State::erase_accepted(std::span<const std::uint64_t> ids) {
-  if (auto set = set_waiting_for_disk(false); !set) return set;
-  return transact([&] {
-    Query query(*this, "DELETE FROM outbox WHERE id=?");
-    for (const std::uint64_t id : ids) {
-      if (!query.bind(id).done()) return false;
-      query.again();
-    }
-    return true;
-  });
+// Takes a row out; the message it was the last one of, when it was.
+Result<std::optional<State::Settled>> State::erase_row(std::uint64_t id, bool accepted) {
+  Query find(database_, "SELECT message, partly FROM outbox WHERE id=?");
+  if (!find.bind(id).row()) {
+    if (find.ended_well()) return std::nullopt;
+    return database_.error();
+  }
+  const Settled settled{.message = find.number(0), .accepted = accepted || find.number(1) != 0};
+  Query erase(database_, "DELETE FROM outbox WHERE id=?");
+  if (!erase.bind(id).done()) return database_.error();
+  if (settled.message == 0) return std::nullopt;
+  Query left(database_, "SELECT count(*) FROM outbox WHERE message=?");
+  if (!left.bind(settled.message).row()) return database_.error();
+  if (left.number(0) == 0) return settled;
+  if (!accepted) return std::nullopt;
+  Query mark(database_, "UPDATE outbox SET partly=1 WHERE message=?");
+  if (!mark.bind(settled.message).done()) return database_.error();
+  return std::nullopt;
 }
 
-Result<void> State::erase_refused(std::uint64_t id) {
-  if (auto set = set_waiting_for_disk(true); !set) return set;
-  Query query(*this, "DELETE FROM outbox WHERE id=?");
-  if (!query.bind(id).done()) return error();
-  return {};
+Result<std::vector<std::uint64_t>> State::erase_accepted(std::span<const std::uint64_t> ids) {
+  if (auto set = database_.set_waiting_for_disk(false); !set) return std::unexpected(set.error());
+  std::vector<std::uint64_t> messages;
+  const auto done = database_.transact([&]() -> Result<void> {
+    for (const std::uint64_t id : ids) {
+      const auto settled = erase_row(id, true);
+      if (!settled) return std::unexpected(settled.error());
+      if (*settled) messages.push_back((*settled)->message);
+    }
+    return {};
+  });
+  if (!done) return std::unexpected(done.error());
+  return messages;
+}
+
+Result<std::optional<State::Settled>> State::erase_refused(std::uint64_t id) {
+  if (auto set = database_.set_waiting_for_disk(true); !set) return std::unexpected(set.error());
+  std::optional<Settled> last;
+  const auto done = database_.transact([&]() -> Result<void> {
+    auto settled = erase_row(id, false);
+    if (!settled) return std::unexpected(settled.error());
+    last = *settled;
+    return {};
+  });
+  if (!done) return std::unexpected(done.error());
+  return last;
+}
+
+Result<std::uint64_t> State::unsettled() {
+  return database_.number(
+      "SELECT (SELECT count(*) FROM messages WHERE sealed=0 AND id=shown_id) + "
+      "(SELECT count(DISTINCT message) FROM outbox WHERE message>0)");
 }
 
 Result<std::uint64_t> State::outbox_size() {
-  return number("SELECT count(*) FROM outbox");
+  return database_.number("SELECT count(*) FROM outbox");
 }
 
-Result<std::size_t> State::store(std::span<const Incoming> messages) {
-  if (auto set = set_waiting_for_disk(true); !set) return std::unexpected(set.error());
+Result<std::size_t> State::store(std::span<const Incoming> messages, const Opener& open) {
+  if (auto set = database_.set_waiting_for_disk(true); !set) return std::unexpected(set.error());
   std::size_t fresh = 0;
-  const auto done = transact([&] {
-    Query seen(*this, "SELECT id FROM seen WHERE sender=? AND ephemeral=?");
-    Query insert(*this, "INSERT INTO inbox(sender, id, time_ms, payload) VALUES(?,?,?,?)");
-    Query mark(*this, "INSERT OR REPLACE INTO seen VALUES(?,?,?)");
+  const auto done = database_.transact([&]() -> Result<void> {
+    Query seen(database_, "SELECT id FROM seen WHERE sender=? AND ephemeral=?");
+    Query mark(database_, "INSERT OR REPLACE INTO seen VALUES(?,?,?)");
     std::uint64_t sequence = 0;
     for (const Incoming& message : messages) {
       sequence = std::max(sequence, message.sequence);
       const std::uint64_t ephemeral = message.sequence == 0 ? 1 : 0;
       const bool known = seen.bind(std::string_view(message.from)).bind(ephemeral).row();
-      if (!known && !seen.ended_well()) return false;
+      if (!known && !seen.ended_well()) return database_.error();
       const bool repeated = known && seen.number(0) >= message.id;
       seen.again();
       if (repeated) continue;
-      insert.bind(std::string_view(message.from)).bind(message.id);
-      insert.bind(static_cast<std::uint64_t>(message.time_ms)).bind(as_bytes(message.payload));
+      auto opened = open ? open(message) : Result<std::vector<Incoming>>({message});
+      if (!opened) return std::unexpected(opened.error());
+      for (const Incoming& shown : *opened) {
+        if (auto added = add_inbox(shown); !added) return added;
+      }
+      fresh += opened->size();
       mark.bind(std::string_view(message.from)).bind(ephemeral).bind(message.id);
-      if (!insert.done() || !mark.done()) return false;
-      insert.again();
+      if (!mark.done()) return database_.error();
       mark.again();
-      ++fresh;
     }
-    if (sequence == 0) return true;
+    if (sequence == 0) return {};
     // As the gateway counts, also when it counts lower than before: to name a higher one at login
     // would acknowledge what has not come.
-    Query advance(*this, "UPDATE numbers SET last_sequence=?");
-    return advance.bind(sequence).done();
+    Query advance(database_, "UPDATE numbers SET last_sequence=?");
+    if (!advance.bind(sequence).done()) return database_.error();
+    return {};
   });
   if (!done) return std::unexpected(done.error());
   return fresh;
 }
 
+Result<void> State::add_inbox(const Incoming& message) {
+  Query insert(database_,
+               "INSERT INTO inbox(sender, id, time_ms, payload, notice) VALUES(?,?,?,?,?)");
+  insert.bind(std::string_view(message.from)).bind(message.id);
+  insert.bind(static_cast<std::uint64_t>(message.time_ms)).bind(as_bytes(message.payload));
+  if (!insert.bind(std::uint64_t{message.notice}).done()) return database_.error();
+  return {};
+}
+
 Result<std::uint64_t> State::last_sequence() {
-  return number("SELECT last_sequence FROM numbers");
+  return database_.number("SELECT last_sequence FROM numbers");
 }
 
 Result<std::vector<State::Stored>> State::read_inbox(std::size_t limit) {
-  Query query(*this, "SELECT row, sender, id, time_ms, payload FROM inbox ORDER BY row LIMIT ?");
+  Query query(database_,
+              "SELECT row, sender, id, time_ms, payload, notice FROM inbox ORDER BY row LIMIT ?");
   query.bind(std::uint64_t{limit});
   std::vector<Stored> messages;
   while (query.row()) {
@@ -336,18 +246,19 @@ Result<std::vector<State::Stored>> State::read_inbox(std::size_t limit) {
                         .message = {.from = query.text(1),
                                     .id = query.number(2),
                                     .time_ms = static_cast<std::int64_t>(query.number(3)),
-                                    .payload = query.text(4)}});
+                                    .payload = query.text(4),
+                                    .notice = query.number(5) != 0}});
   }
-  if (!query.ended_well()) return error();
+  if (!query.ended_well()) return database_.error();
   return messages;
 }
 
 Result<void> State::erase_inbox(std::int64_t row) {
   // Without the wait for the disk, so that the moment in which a crash would show a message twice
   // is short.
-  if (auto set = set_waiting_for_disk(false); !set) return set;
-  Query query(*this, "DELETE FROM inbox WHERE row=?");
-  if (!query.bind(static_cast<std::uint64_t>(row)).done()) return error();
+  if (auto set = database_.set_waiting_for_disk(false); !set) return set;
+  Query query(database_, "DELETE FROM inbox WHERE row=?");
+  if (!query.bind(static_cast<std::uint64_t>(row)).done()) return database_.error();
   return {};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,11 +10,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "client/database.h"
 #include "crypto/certificate.h"
 #include "crypto/keys.h"
 #include "protocol/jid.h"
-
-struct sqlite3;
 
 namespace godwit::client {
 
@@ -43,6 +43,7 @@ class State {
     std::uint64_t sequence = 0;  // 0: ephemeral
     std::int64_t time_ms = 0;    // accepted by the gateway, Unix time
     std::string payload;
+    bool notice = false;  // said by this device about the sender, not by the sender
   };
   struct Stored {
     std::int64_t row = 0;
@@ -59,47 +60,56 @@ class State {
   Result<std::optional<Identity>> load_identity();
   Result<void> save_identity(const Identity& identity);
 
-  // Gives each the next id, durably and in order; returns the first id.
+  // Gives each the next id, durably and in order; returns the first id. For the outbox as they are.
   Result<std::uint64_t> append_outbox(const std::string& to, std::span<const std::string> payloads);
+  // The same for what is to be encrypted first (client/sealing.h).
+  Result<std::uint64_t> append_messages(const std::string& to,
+                                        std::span<const std::string> payloads);
+  // Inside a transaction: the next `count` ids.
+  Result<std::uint64_t> take_ids(std::size_t count);
   // In order of ids, those above `after_id`.
   Result<std::vector<Outgoing>> read_outbox(std::uint64_t after_id, std::size_t limit);
   // Accepted ones: survives the death of this process; not, for a moment, that of the machine,
-  // after which they would be sent again under the same ids and recognised.
-  Result<void> erase_accepted(std::span<const std::uint64_t> ids);
+  // after which they would be sent again under the same ids and recognised. Returns the messages of
+  // the application that are settled by it, all of whose rows are gone.
+  Result<std::vector<std::uint64_t>> erase_accepted(std::span<const std::uint64_t> ids);
   // A refused one, durably: sent again it might be accepted, after the application was told that it
-  // was not.
-  Result<void> erase_refused(std::uint64_t id);
+  // was not. The message that is settled by it; accepted when another device has it.
+  struct Settled {
+    std::uint64_t message = 0;
+    bool accepted = false;
+  };
+  Result<std::optional<Settled>> erase_refused(std::uint64_t id);
+  // The application's messages that are neither accepted nor refused.
+  Result<std::uint64_t> unsettled();
   Result<std::uint64_t> outbox_size();
 
   // Stores what was not seen before and the highest sequence; returns how many were new. "Seen" is
   // one number per sending device for what is kept in mailboxes and another for ephemeral messages:
   // those overtake, and must not hide what they overtook.
-  Result<std::size_t> store(std::span<const Incoming> messages);
+  //
+  // `open` says what the inbox gets for a message, and keeps in the same transaction what it
+  // changes; an error of it rolls all back.
+  using Opener = std::function<Result<std::vector<Incoming>>(const Incoming& message)>;
+  Result<std::size_t> store(std::span<const Incoming> messages, const Opener& open = {});
+  // Inside a transaction, or as one.
+  Result<void> add_inbox(const Incoming& message);
   Result<std::uint64_t> last_sequence();
   Result<std::vector<Stored>> read_inbox(std::size_t limit);
   // The application has it. Survives the death of this process; not, for a moment, that of the
   // machine, after which the message would be shown again.
   Result<void> erase_inbox(std::int64_t row);
 
- private:
-  struct Close {
-    void operator()(sqlite3* database) const;
-  };
-  class Query;
-  State() = default;
-  Result<void> run(const char* sql);
-  // One transaction around `work`, which returns whether all went well.
-  template <typename Work>
-  Result<void> transact(Work&& work);
-  Result<void> set_waiting_for_disk(bool wait);
-  std::unexpected<Error> error() const;
-  std::unexpected<Error> damaged(const std::string& what) const;
-  Result<std::uint64_t> number(const char* sql);
+  Database& database() { return database_; }
 
-  std::string path_;
-  std::unique_ptr<sqlite3, Close> database_;
+ private:
+  State() = default;
+  Result<std::uint64_t> append(const char* insert_sql, const std::string& to,
+                               std::span<const std::string> payloads);
+  Result<std::optional<Settled>> erase_row(std::uint64_t id, bool accepted);
+
+  Database database_;
   int lock_ = -1;
-  bool waits_for_disk_ = true;
 };
 
 }  // namespace godwit::client

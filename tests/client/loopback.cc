@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "tests/client/plain_sealer.h"
+
 namespace godwit::client::test {
 
 Listener::Listener(FakeNode& node) : node_(node) {
@@ -106,7 +108,7 @@ void ClientTest::open() {
   events.backlog_ended = [&] { ++backlogs_ended; };
   events.registered = [&](std::uint16_t device) { registered.push_back(device); };
   events.trusted = [&](const crypto::OperatorPublicKey& key) { trusted.push_back(key); };
-  auto opened = Client::open(home.path(), random, events);
+  auto opened = Client::open(home.path(), random, events, dial_tcp, pass_plain);
   ASSERT_TRUE(opened.has_value()) << opened.error().message;
   client = std::move(*opened);
 }

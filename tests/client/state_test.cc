@@ -119,9 +119,9 @@ TEST_F(StateTest, SecondOpenOfTheSameFolderIsToldWhoHasIt) {
 }
 
 TEST_F(StateTest, NewerSchemaIsLeftAlone) {
+  run("PRAGMA user_version=3");
+  EXPECT_EQ(open_error("written by a newer Godwit"), ErrorCode::refused);
   run("PRAGMA user_version=2");
-  EXPECT_EQ(open_error("newer version"), ErrorCode::refused);
-  run("PRAGMA user_version=1");
   reopen();
 }
 
@@ -147,9 +147,9 @@ TEST_F(StateTest, DamagedPages) {
 }
 
 TEST_F(StateTest, DatabaseOfSomethingElse) {
-  run("PRAGMA user_version=0; DROP TABLE outbox");
-  EXPECT_EQ(open_error("already exists"), ErrorCode::io);
-  run("PRAGMA user_version=1");
+  run("PRAGMA application_id=0; DROP TABLE outbox");
+  EXPECT_EQ(open_error("is not the state of a client"), ErrorCode::corrupt);
+  run("PRAGMA application_id=1196901203");
   reopen();
   const std::string one[] = {"text"};
   const auto appended = state->append_outbox("bob@localhost", one);

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/client/plain_sealer.h"
+
 namespace godwit::sim {
 
 using Backend = dataplane::io::MemoryBackend;
@@ -98,17 +100,19 @@ void SimDevice::start() {
       .received = [this] { inbox_filled_ = true; },
   };
   inbox_filled_ = true;
-  auto opened =
-      client::Client::open(options_.home, random_, events,
-                           [this](const client::ServerAddress&,
-                                  std::uint32_t) -> Result<std::unique_ptr<client::Transport>> {
-                             const auto name = network_->backend.connect({"127.0.0.1", 5210});
-                             if (!name) return std::unexpected(name.error());
-                             network_->name = *name;
-                             network_->input.clear();
-                             network_->open = network_->closed = false;
-                             return std::make_unique<Wire>(*network_, random_);
-                           });
+  auto opened = client::Client::open(
+      options_.home, random_, events,
+      [this](const client::ServerAddress&,
+             std::uint32_t) -> Result<std::unique_ptr<client::Transport>> {
+        const auto name = network_->backend.connect({"127.0.0.1", 5210});
+        if (!name) return std::unexpected(name.error());
+        network_->name = *name;
+        network_->input.clear();
+        network_->open = network_->closed = false;
+        return std::make_unique<Wire>(*network_, random_);
+      },
+      // The ledger looks for what was sent on the disk.
+      client::test::pass_plain);
   if (!opened) return options_.trace.fail("a client does not open: " + opened.error().message);
   client_ = std::move(*opened);
   if (client_->is_registered()) return;
