@@ -23,6 +23,7 @@ class ControlFixture : public testing::Test {
   void start(const Config::Registration& registration, std::size_t pool_bytes,
              AccountStore::Options store = {}) {
     control_.reset();
+    for (unsigned shard = 0; shard < 2; ++shard) shards_.hear(shard);
     accounts_.reset();
     pool_ = std::make_unique<queues::BufferPool>(pool_bytes);
     store.path = folder_ / "accounts.db";
@@ -69,8 +70,8 @@ class ControlFixture : public testing::Test {
   }
 
   ScratchFolder folder_;
+  std::unique_ptr<queues::BufferPool> pool_;  // outlives the rings, which may hold buffers of it
   FakeShards shards_{2};
-  std::unique_ptr<queues::BufferPool> pool_;
   std::unique_ptr<AccountStore> accounts_;
   KeyDirectory::Options key_options_{.path = folder_ / "prekeys.db"};
   std::unique_ptr<KeyDirectory> keys_;

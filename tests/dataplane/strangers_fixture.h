@@ -67,6 +67,8 @@ class StrangersTest : public testing::Test {
 
  protected:
   void start(const GatewayWorld::Options& options) {
+    crowd.reset();  // they use the world
+    devices_.clear();
     world = std::make_unique<GatewayWorld>(options);
     crowd = std::make_unique<Crowd>(*world, "192.0.2.7");
     alice = add(0, alice_jid);
