@@ -127,7 +127,9 @@ Result<void> Sealing::on_answer(std::uint64_t id, std::optional<Condition> condi
     case Kind::count:
       return on_count(node, now);
     case Kind::upload:
-      return transact([&] { return vault_.mark_uploaded(asked.keys); });
+      // Not durable at once: at worst it is uploaded again.
+      if (auto set = state_.database().set_waiting_for_disk(false); !set) return set;
+      return state_.database().transact([&] { return vault_.mark_uploaded(asked.keys); });
     case Kind::devices:
       return on_devices(asked.user, node, now);
     case Kind::bundle:
