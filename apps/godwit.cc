@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
@@ -51,13 +53,14 @@ int main(int argc, char** argv) {
   auto* chat_command = app.add_subcommand("chat", "write and read at once; end of input ends it");
   chat_command->add_option("account", peer, "user@domain")->required();
 
-  std::string verified_account;
-  bool compared = false;
+  VerifyWords verifying;
+  verifying.with_code = ::isatty(STDOUT_FILENO) == 1;
   auto* verify_command = app.add_subcommand(
       "verify", "show the safety numbers with the devices of an account, to be compared");
-  verify_command->add_option("account", verified_account, "user@domain or user@domain/device")
+  verify_command->add_option("account", verifying.account, "user@domain or user@domain/device")
       ->required();
-  verify_command->add_flag("--yes", compared, "they were compared and are the same");
+  verify_command->add_flag("--yes", verifying.compared, "they were compared and are the same");
+  verify_command->add_flag("--qr", verifying.with_code, "a QR code too, as on a terminal");
 
   try {
     app.parse(argc, argv);
@@ -70,6 +73,6 @@ int main(int argc, char** argv) {
   if (*register_command) return run_register(home, registration);
   if (*send_command) return run_send(home, sending);
   if (*receive_command) return run_receive(home, receiving);
-  if (*verify_command) return run_verify(home, verified_account, compared);
+  if (*verify_command) return run_verify(home, verifying);
   return run_chat(home, peer);
 }

@@ -14,6 +14,7 @@
 
 #include "apps/line_input.h"
 #include "apps/message_line.h"
+#include "apps/qr_code.h"
 #include "client/client.h"
 #include "client/envelope.h"
 #include "client/safety.h"
@@ -333,8 +334,11 @@ std::string_view to_text(client::Vault::Trust trust) {
   }
 }
 
-bool print_safety_number(const client::SafetyNumber& number) {
+bool print_safety_number(const client::SafetyNumber& number, bool with_code) {
   bool well = write_line(number.peer + ", " + std::string(to_text(number.known.trust)));
+  if (const auto code = with_code ? qr_code(number.scannable) : std::nullopt) {
+    for (const std::string& line : *code) well = write_line(line) && well;
+  }
   for (std::size_t row = 0; row < 3; ++row) {
     std::string line;
     for (std::size_t group = 0; group < 4; ++group) {
@@ -347,7 +351,8 @@ bool print_safety_number(const client::SafetyNumber& number) {
 
 }  // namespace
 
-int run_verify(const std::string& home, const std::string& account, bool verified) {
+int run_verify(const std::string& home, const VerifyWords& words) {
+  const std::string& account = words.account;
   const auto peer = protocol::parse_jid(account);
   if (!peer) return complain(peer.error().message, 2);
   auto opened = open_registered(home, {});
@@ -370,13 +375,14 @@ int run_verify(const std::string& home, const std::string& account, bool verifie
   if (!numbers) return complain(numbers.error().message);
   for (client::SafetyNumber& number : *numbers) {
     if (peer->device != 0 && number.peer != account) continue;
-    if (verified) {
+    if (words.compared) {
       if (auto marked = client::mark_verified(client.state(), number); !marked) {
         return complain(marked.error().message);
       }
       number.known.trust = client::Vault::Trust::verified;
     }
-    if (!print_safety_number(number)) return complain("cannot write to standard output");
+    if (!print_safety_number(number, words.with_code))
+      return complain("cannot write to standard output");
   }
   return 0;
 }

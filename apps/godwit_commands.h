@@ -34,7 +34,12 @@ int run_receive(const std::string& home, const ReceiveWords& words);
 
 int run_chat(const std::string& home, const std::string& account);
 
-// Shows the safety numbers with each device of the account; `verified`: they were compared.
-int run_verify(const std::string& home, const std::string& account, bool verified);
+// Shows the safety numbers with each device of the account.
+struct VerifyWords {
+  std::string account;
+  bool compared = false;   // they are the same: mark them as verified
+  bool with_code = false;  // as a QR code too
+};
+int run_verify(const std::string& home, const VerifyWords& words);
 
 }  // namespace godwit::apps

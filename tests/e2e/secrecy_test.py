@@ -94,6 +94,10 @@ class Secrecy(unittest.TestCase):
             digits.append(re.findall(r"\b\d{5}\b", shown.stdout))
             self.assertEqual(len(digits[-1]), 12)
         self.assertEqual(digits[0], digits[1])
+        code = self.gateway.client("alice", "verify", "bob@localhost", "--qr").stdout.splitlines()[1:-3]
+        self.assertGreater(len(code), 15)
+        self.assertEqual({len(line) for line in code}, {len(code[0])})
+        self.assertTrue(set("".join(code)) <= set("█▀▄ "))
         marked = self.gateway.client("alice", "verify", "bob@localhost", "--yes")
         self.assertIn("bob@localhost/1, verified", marked.stdout)
         self.assertIn(", verified", self.gateway.client("alice", "verify", "bob@localhost").stdout)
