@@ -32,7 +32,7 @@ constexpr const char* second_version = R"(
 CREATE TABLE messages(id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, payload BLOB NOT NULL,
   sealed INTEGER NOT NULL DEFAULT 0, shown_id INTEGER NOT NULL DEFAULT 0,
   tries INTEGER NOT NULL DEFAULT 0);
-INSERT INTO messages(id, recipient, payload) SELECT id, recipient, payload FROM outbox;
+INSERT INTO messages(id, recipient, payload, shown_id) SELECT id, recipient, payload, id FROM outbox;
 DELETE FROM outbox;
 CREATE INDEX messages_waiting ON messages(id) WHERE sealed=0;
 ALTER TABLE outbox ADD COLUMN message INTEGER NOT NULL DEFAULT 0;

@@ -26,6 +26,10 @@ Result<void> take_messages(client::Client& client) {
   if (!messages) return std::unexpected(messages.error());
   for (const auto& [row, message] : *messages) {
     std::cout << message.from << ": " << message.payload << std::endl;
+    if (message.notice) {  // about the sender, not from it
+      if (auto erased = client.state().erase_inbox(row); !erased) return erased;
+      continue;
+    }
     const std::string answer = "thank you for " + std::to_string(message.id);
     if (const auto to = protocol::parse_jid(message.from)) {
       if (const auto sent = client.send(*to, {&answer, 1}); !sent) {

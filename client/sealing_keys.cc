@@ -235,6 +235,11 @@ Result<void> Sealing::note_identity(const std::string& peer, const crypto::Publi
   const bool was_verified = (*known)->trust != Vault::Trust::unverified;
   const Vault::Trust trust = was_verified ? Vault::Trust::broken : Vault::Trust::unverified;
   if (auto saved = vault_.save_peer(peer, {identity, trust}); !saved) return saved;
+  // A list that is older than this would have sessions opened with the former again and again.
+  if (const auto jid = protocol::parse_jid(peer)) {
+    const std::string account = protocol::to_text({.user = jid->user, .domain = jid->domain});
+    if (auto forgotten = vault_.forget_devices(account); !forgotten) return forgotten;
+  }
   auto record = vault_.session(peer);
   if (!record) return std::unexpected(record.error());
   if (record->current() != nullptr && record->current()->remote_identity != identity) {

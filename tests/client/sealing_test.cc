@@ -2,8 +2,8 @@
 #include "client/sealing.h"
 
 #include <gtest/gtest.h>
-
-#include <deque>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "client/envelope.h"
 #include "client/safety.h"
@@ -314,6 +314,46 @@ TEST_F(SealingTest, AnotherIdentityIsToldOfAndAfterVerificationRefused) {
   alice.send("bob", "sent again");
   third.receive(alice);
   EXPECT_EQ(third.inbox(), Texts{"sent again"});
+}
+
+TEST_F(SealingTest, NewInstallationThatWritesFirstIsAnswered) {
+  alice.send("bob", "to the first");
+  bob.receive(alice);
+  Device again(directory, "bob", 1, 5);
+  directory.forget("bob", 1);
+  again.reopen();
+  again.send("alice", "it is me");
+  alice.receive(again);
+  EXPECT_EQ(alice.inbox(), Texts{"it is me"});
+  EXPECT_EQ(alice.notices().size(), 1u);
+  const auto before = directory.count("bob", 1);
+  alice.send("bob", "so I see");
+  again.receive(alice);
+  EXPECT_EQ(again.inbox(), Texts{"so I see"});
+  EXPECT_EQ(directory.count("bob", 1).kem, before.kem) << "in the session that there is";
+}
+
+// Writing past a file size limit fails as a full or broken disk does.
+TEST_F(SealingTest, ReadingThatCannotBeStoredHasNotHappened) {
+  alice.send("bob", std::string(50'000, 'x'));
+  const auto rows = alice.take(bob);
+  const State::Incoming message{
+      .from = alice.name(), .id = rows[0].id, .sequence = 77, .payload = rows[0].payload};
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{.rlim_cur = 1024, .rlim_max = before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const auto failed = bob.sealing->store({&message, 1});
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_EQ(bob.inbox(), Texts{});
+  EXPECT_NE(bob.state->last_sequence(), 77u);
+  bob.reopen();
+  EXPECT_EQ(bob.sealing->store({&message, 1}), 1u);
+  EXPECT_EQ(bob.sealing->store({&message, 1}), 0u) << "seen";
+  EXPECT_EQ(bob.inbox().front().size(), 50'000u);
+  EXPECT_EQ(bob.notices(), Texts{});
 }
 
 TEST_F(SealingTest, SafetyNumbersAreTheSameOnBothSides) {

@@ -158,6 +158,25 @@ TEST_F(StateTest, DatabaseOfSomethingElse) {
   EXPECT_EQ(store({{"bob@localhost/1", 1, 1, 0, "a"}}), 1u) << "no transaction is left open";
 }
 
+// A file as the first version made it: what waited in its outbox was not encrypted.
+TEST_F(StateTest, FirstVersionIsBroughtUpToDate) {
+  run("DROP TABLE messages; DROP TABLE sent; DROP TABLE own; DROP TABLE prekeys; DROP TABLE opened;"
+      "DROP TABLE sessions; DROP TABLE peers; DROP TABLE lists; DROP TABLE devices;"
+      "DROP TABLE outbox; DROP TABLE inbox;"
+      "CREATE TABLE outbox(id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, payload BLOB NOT NULL);"
+      "CREATE TABLE inbox(row INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL,"
+      " id INTEGER NOT NULL, time_ms INTEGER NOT NULL, payload BLOB NOT NULL);"
+      "INSERT INTO outbox VALUES(7, 'bob@localhost', 'waits');"
+      "INSERT INTO inbox VALUES(1, 'bob@localhost/1', 3, 0, 'was read');"
+      "UPDATE numbers SET next_id=8; PRAGMA application_id=0; PRAGMA user_version=1");
+  reopen();
+  EXPECT_EQ(outbox_ids(), Ids{}) << "nothing goes out as it is";
+  EXPECT_EQ(state->unsettled(), 1u);
+  EXPECT_EQ(inbox(), Texts{"was read"});
+  const std::string one[] = {"text"};
+  EXPECT_EQ(state->append_messages("bob@localhost", one), 8u);
+}
+
 TEST_F(StateTest, MissingNumbersAreDamage) {
   run("DELETE FROM numbers");
   reopen();
