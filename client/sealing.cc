@@ -53,7 +53,9 @@ Result<Work> Sealing::work(Now now) {
     if (account.retry_at == Instant{} || now.instant < account.retry_at) continue;
     account.retry_at = {};
     dirty_ = true;
-    if (looking_up_.contains(user)) ask_devices(user);
+  }
+  for (const auto& [user, done] : looking_up_) {
+    if (accounts_[user].retry_at == Instant{}) ask_devices(user);
   }
   if (std::exchange(dirty_, false)) {
     if (auto sealed = transact([&] { return seal_waiting(now); }); !sealed) {

@@ -27,6 +27,9 @@ class Sealing final : public Sealer {
   static constexpr std::chrono::hours list_age_max{1};
   // After a question that was refused.
   static constexpr Duration retry_period = std::chrono::seconds(5);
+  // Questions about other accounts that may be open: with the messages under way and the uploads of
+  // keys they stay below protocol::unacknowledged_max.
+  static constexpr std::size_t questions_max = 256;
   // Messages encrypted in one transaction.
   static constexpr std::size_t batch_max = 64;
   // Payloads of which the plaintext is kept, to be sent again to a device that could not read it.

@@ -72,6 +72,7 @@ void Sealing::ask(Asked asked, bool set, std::vector<std::uint8_t> node) {
 }
 
 void Sealing::ask_devices(const std::string& user) {
+  if (asked_.size() >= questions_max) return;  // the next answer makes room, and a new pass
   if (std::exchange(accounts_[user].list_asked, true)) return;
   ask({.kind = Kind::devices, .user = user}, false, node_of([&](ByteWriter& out) {
         return protocol::write_devices_question(out, user, {jid_.domain});
@@ -79,6 +80,7 @@ void Sealing::ask_devices(const std::string& user) {
 }
 
 void Sealing::ask_bundle(const std::string& user, std::uint16_t device) {
+  if (asked_.size() >= questions_max) return;
   if (!accounts_[user].bundles_asked.insert(device).second) return;
   ask({.kind = Kind::bundle, .user = user, .device = device}, false, node_of([&](ByteWriter& out) {
         return protocol::write_bundle_question(

@@ -378,6 +378,22 @@ TEST_F(SealingTest, AnAccountThatIsNotThereIsRefused) {
   EXPECT_EQ(alice.state->unsettled(), 0u);
 }
 
+TEST_F(SealingTest, QuestionsAreBounded) {
+  for (std::size_t i = 0; i <= Sealing::questions_max; ++i) {
+    protocol::Jid to;
+    to.user = "nobody" + std::to_string(i);
+    to.domain = "localhost";
+    const std::string text = "hello";
+    ASSERT_TRUE(alice.sealing->put(to, {&text, 1}));
+  }
+  const auto first = alice.sealing->work(alice.now);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->questions.size(), Sealing::questions_max);
+  ASSERT_TRUE(alice.sealing->on_answer(first->questions[0].id, protocol::Condition::item_not_found,
+                                       {}, alice.now));
+  EXPECT_EQ(alice.sealing->work(alice.now)->questions.size(), 1u) << "one more in its place";
+}
+
 // The process dies somewhere in encrypting: with the transaction all or nothing has happened.
 TEST_F(SealingTest, WhatWasPutSurvivesAndIsEncryptedOnce) {
   const std::string text = "kept";
