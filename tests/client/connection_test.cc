@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/key_nodes.h"
 #include "tests/client/fake_gateway.h"
 
 // A connection against a scripted gateway, bytes handed over by the test. Each test names the rule
@@ -324,6 +325,34 @@ TEST_F(ConnectionTest, AnswersPingsAndSaysBye) {
   ASSERT_TRUE(exchange());
   EXPECT_EQ(gateway.pings, std::vector<std::uint64_t>{3});
   EXPECT_TRUE(gateway.bye);
+}
+
+TEST_F(ConnectionTest, QuestionsAndNotices) {
+  log_in();
+  std::vector<std::uint8_t> asking(64);
+  ByteWriter out(asking);
+  ASSERT_TRUE(protocol::write_count_question(out, {"localhost"}));
+  asking.resize(out.size());
+  connection->ask(5, false, asking);
+  connection->ask(6, true, asking);
+  EXPECT_EQ(connection->send_message(9, protocol::Jid(bob), {}), 3u) << "counted with the messages";
+  ASSERT_TRUE(exchange());
+  ASSERT_EQ(gateway.iqs.size(), 2u);
+  EXPECT_EQ(gateway.iqs[0].type, protocol::IqType::get);
+  EXPECT_EQ(gateway.iqs[1].type, protocol::IqType::set);
+  EXPECT_EQ(gateway.iqs[1].node, asking);
+  gateway.say_iq({.type = protocol::IqType::result, .id = 5, .node = asking});
+  gateway.refuse_iq(6, 2, Condition::conflict);
+  gateway.say_iq({.type = protocol::IqType::set, .id = 1, .node = asking});
+  gateway.say_iq({.type = protocol::IqType::set, .id = 1, .peer = bob, .node = asking});
+  ASSERT_TRUE(exchange());
+  const auto answers = all<Answered>();
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0].id, 5u);
+  EXPECT_EQ(answers[0].node, asking);
+  EXPECT_EQ(answers[1].refused, Condition::conflict);
+  EXPECT_TRUE(all<Refused>().empty()) << "no message was";
+  EXPECT_EQ(all<Noticed>().size(), 1u) << "another device is not the server";
 }
 
 TEST_F(ConnectionTest, GoodbyeComesAfterTheAcknowledgement) {

@@ -124,6 +124,12 @@ bool FakeGateway::on_stanza(const protocol::RawStanza& stanza) {
       }
       return message.has_value();
     }
+    case StanzaType::iq: {
+      const auto iq = protocol::read_iq(stanza.content, {"localhost"}, scratch);
+      if (!iq || !iq->peer.empty()) return false;
+      iqs.push_back({iq->type, iq->id, {iq->node.begin(), iq->node.end()}});
+      return true;
+    }
     case StanzaType::ack: {
       const auto ack = protocol::read_ack(stanza.content);
       if (!ack) return false;
@@ -202,6 +208,16 @@ void FakeGateway::end(protocol::StreamCondition condition, std::uint32_t retry_a
                       std::string_view text) {
   say([&](ByteWriter& out) {
     return protocol::write(out, protocol::StreamError{condition, retry_after_ms, text});
+  });
+}
+void FakeGateway::say_iq(const protocol::Iq& iq) {
+  say([&](ByteWriter& out) { return protocol::write(out, iq, {"localhost"}); });
+}
+void FakeGateway::refuse_iq(std::uint64_t id, std::uint32_t number, protocol::Condition condition) {
+  say([&](ByteWriter& out) {
+    return protocol::write(
+        out, protocol::StanzaError{
+                 .kind = StanzaType::iq, .id = id, .number = number, .condition = condition});
   });
 }
 void FakeGateway::ping(std::uint64_t token) {

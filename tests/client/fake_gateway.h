@@ -57,6 +57,12 @@ class FakeGateway {
   std::vector<std::string> registers;  // "jid invite"
   std::vector<SeenLogin> logins;
   std::vector<Message> messages;  // the index is the stanza number less one
+  struct SeenIq {
+    protocol::IqType type{};
+    std::uint64_t id = 0;
+    std::vector<std::uint8_t> node;
+  };
+  std::vector<SeenIq> iqs;
   std::vector<protocol::Ack> acks;
   std::vector<std::size_t> messages_before_ack;  // how many messages had come before each of `acks`
   std::vector<std::uint64_t> pings, pongs;
@@ -72,6 +78,8 @@ class FakeGateway {
   void refuse(std::uint32_t number, protocol::Condition condition);
   void end(protocol::StreamCondition condition, std::uint32_t retry_after_ms = 0,
            std::string_view text = {});
+  void say_iq(const protocol::Iq& iq);
+  void refuse_iq(std::uint64_t id, std::uint32_t number, protocol::Condition condition);
   void ping(std::uint64_t token);
   void say_plain(Bytes stanzas);
   void say_raw(Bytes bytes) { output_.insert(output_.end(), bytes.begin(), bytes.end()); }
