@@ -21,6 +21,7 @@ class World {
                   .hash_user = [](std::string_view user) { return user.size(); },
                   .home_shard = [](std::uint64_t) { return 0u; },
                   .accounts = *accounts_,
+                  .keys = *keys_,
                   .pool = pool_,
                   .shards = shards_.links()}),
         admin_(control_, *accounts_,
@@ -42,6 +43,8 @@ class World {
 
  private:
   std::unique_ptr<AccountStore> accounts_ = accounts_with_alice();
+  std::unique_ptr<KeyDirectory> keys_ =
+      std::move(*KeyDirectory::open({.path = std::string(KeyDirectory::in_memory)}));
   queues::BufferPool pool_{1 << 20};
   FakeShards shards_{1, 64};
   SeededRandom random_{1};
