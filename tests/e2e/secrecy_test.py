@@ -24,6 +24,8 @@ def memory_of(pid):
             if not area[1].startswith("r") or area[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
                 continue
             start, end = (int(number, 16) for number in area[0].split("-"))
+            if end - start > 1 << 30:  # a sanitizer's shadow, terabytes of it
+                continue
             try:
                 memory.seek(start)
                 left = end - start
