@@ -157,6 +157,7 @@ std::string status_text(const json& answer) {
   out += field("ack after", plain(answer.at("ack_after")));
   out += field("message store", plain(answer.at("store")));
   out += field("account store", plain(answer.at("account_store")));
+  out += field("key store", plain(answer.at("key_store")));
   return out;
 }
 

@@ -87,6 +87,7 @@ AdminCommands::Answer AdminCommands::status(Now now) const {
   }
   for (const json& error : failing)
     warnings.push_back("message storage fails: " + error.get<std::string>());
+  const bool keys_failing = control_.counters().get(ControlMetric::key_store_failing) != 0;
   const bool accounts_failing = control_.counters().get(ControlMetric::account_store_failing) != 0;
   if (accounts_failing) warnings.push_back("the account database fails; see the log");
   if (options_.certificate_ends < now.wall + std::chrono::days(30)) {
@@ -115,6 +116,7 @@ AdminCommands::Answer AdminCommands::status(Now now) const {
       {"store", failing.empty() ? "ok" : "failing"},
       {"store_errors", std::move(failing)},
       {"account_store", accounts_failing ? "failing" : "ok"},
+      {"key_store", keys_failing ? "failing" : "ok"},
       {"warnings", std::move(warnings)}};
 }
 

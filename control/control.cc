@@ -178,8 +178,10 @@ std::size_t Control::tend_keys(Now now) {
   std::size_t done = keys_.finish();
   if (!pressed()) done += keys_.send_notices(notices_a_turn);
   if (now.instant >= tidy_at_) {
-    tidy_at_ = now.instant + std::chrono::hours(1);
-    (void)options_.keys.forget_old_contacts(now.wall);
+    // A full batch means that there are more. What fails is tried again within the hour.
+    const Result<int> forgotten = options_.keys.forget_old_contacts(now.wall);
+    const bool more = forgotten && *forgotten == KeyDirectory::contacts_forgotten_max;
+    tidy_at_ = now.instant + (more ? Duration(std::chrono::seconds(1)) : std::chrono::hours(1));
   }
   return done;
 }
@@ -206,7 +208,9 @@ void Control::announce_removal(const std::string& user, std::uint64_t account_id
   counters_.set(ControlMetric::accounts, options_.accounts.account_count());
   unannounced_.erase(user);
   // What stays after a failure is nobody's: account ids never come back.
-  (void)options_.keys.forget_account(account_id);
+  if (!options_.keys.forget_account(account_id)) {
+    counters_.set(ControlMetric::key_store_failing, 1);
+  }
   if (try_announce_removal(user, account_id) == Outcome::no_memory) {
     unannounced_removals_.emplace_back(user, account_id);
   }

@@ -133,8 +133,8 @@ Result<std::vector<std::string>> KeyDirectory::contacts(std::uint64_t account, W
 }
 
 Result<int> KeyDirectory::forget_old_contacts(WallTime now) {
-  constexpr std::int64_t rows_max = 1000;
-  run(statements_.forget_old_fetches.bind(1, seconds_of(now - contact_memory)).bind(2, rows_max));
+  run(statements_.forget_old_fetches.bind(1, seconds_of(now - contact_memory))
+          .bind(2, std::int64_t{contacts_forgotten_max}));
   const int forgotten = database_.changes();
   if (Result<void> failed = take_error(); !failed) return std::unexpected(failed.error());
   return forgotten;

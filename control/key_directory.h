@@ -122,7 +122,8 @@ class KeyDirectory {
   Result<std::vector<Status>> status(std::uint64_t account);
 
   Result<void> forget_account(std::uint64_t account);
-  // Of a bounded number of rows; how many went.
+  // How many went, at most contacts_forgotten_max in one call.
+  static constexpr int contacts_forgotten_max = 1000;
   Result<int> forget_old_contacts(WallTime now);
 
  private:

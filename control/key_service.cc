@@ -65,7 +65,7 @@ bool KeyService::ask(const queues::ServerIq& iq, const Command& command, WallTim
 
 std::size_t KeyService::finish() {
   if (in_batch_) failed_ = !options_.directory.commit_batch() || failed_;
-  options_.counters.set(ControlMetric::key_store_failing, failed_ && !answers_.empty() ? 1 : 0);
+  if (!answers_.empty()) options_.counters.set(ControlMetric::key_store_failing, failed_ ? 1 : 0);
   for (Answer& answer : answers_) {
     if (failed_) write_error(answer, Condition::internal_server_error);
     options_.post(answer.shard, answer.command);

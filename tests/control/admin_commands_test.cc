@@ -95,15 +95,18 @@ TEST_F(AdminCommandsTest, Status) {
   EXPECT_EQ(status["registration"], "open");
   EXPECT_EQ(status["ack_after"], "durable");
   EXPECT_EQ(status["store"], "ok");
+  EXPECT_EQ(status["key_store"], "ok");
   EXPECT_TRUE(status["warnings"].empty()) << status;
 }
 
 TEST_F(AdminCommandsTest, StatusNamesWhatIsWrong) {
   storage_.set(queues::StorageMetric::failing, 1);
+  control_->counters().set(ControlMetric::key_store_failing, 1);
   make(AckAfter::memory);
   pass(std::chrono::days(71));
   const json status = ask({{"command", "status"}});
   EXPECT_EQ(status["store"], "failing");
+  EXPECT_EQ(status["key_store"], "failing");
   EXPECT_EQ(status["store_errors"], json({"disk on fire"}));
   ASSERT_EQ(status["warnings"].size(), 3u) << status;
   EXPECT_NE(status["warnings"][0].get<std::string>().find("LOST"), std::string::npos);
