@@ -191,6 +191,7 @@ class Front {
   std::uint32_t oldest_start_ = SessionStart::none;
   std::uint32_t newest_start_ = SessionStart::none;
   std::uint32_t handshakes_left_ = 0;
+  std::uint64_t io_refused_ = 0;  // of the backend's count, what is in the metric
   queues::TickWheel<ConnectionName> paced_;
   ClientNames client_names_;
   crypto::AeadCache aead_cache_;

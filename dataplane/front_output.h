@@ -332,6 +332,9 @@ void Front<Io>::leave(Session& session) {
 
 template <io::StreamBackend Io>
 void Front<Io>::publish_gauges() {
+  const std::uint64_t refused = io_.refused_connections();
+  counters_.add(queues::ShardMetric::connections_refused_full,
+                refused - std::exchange(io_refused_, refused));
   counters_.set(queues::ShardMetric::connections_open, open_);
   counters_.set(queues::ShardMetric::connections_unauthenticated, unauthenticated_);
   counters_.set(queues::ShardMetric::addresses_known, addresses_.known());

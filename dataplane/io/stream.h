@@ -103,6 +103,8 @@ concept StreamBackend = requires(B backend, ConnectionName name, Endpoint endpoi
   { backend.poll(now, budget, deadline, handler) } -> std::same_as<std::size_t>;
   { backend.wake() } -> std::same_as<void>;
   { backend.open_connections() } -> std::same_as<std::size_t>;
+  // Closed at once because as many were open as may be, since the start.
+  { backend.refused_connections() } -> std::same_as<std::uint64_t>;
 };
 
 }  // namespace godwit::dataplane::io

@@ -28,6 +28,20 @@ TEST_F(StrangersTest, AnAddressHasSoManyConnections) {
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(crowd->closed(names[i])) << "those have left";
 }
 
+TEST_F(StrangersTest, WhoFindsEveryPlaceTakenIsCounted) {
+  GatewayWorld::Options options;
+  options.server.connections_max = 2;
+  start(options);
+  for (int i = 0; i < 2; ++i) crowd->connect();
+  settle();
+  EXPECT_EQ(metric(ShardMetric::connections_refused_full), 0u);
+  for (int i = 0; i < 3; ++i) crowd->connect();
+  settle();
+  EXPECT_EQ(metric(ShardMetric::connections_refused_full), 3u);
+  settle();
+  EXPECT_EQ(metric(ShardMetric::connections_refused_full), 3u) << "once each";
+}
+
 TEST_F(StrangersTest, OfThemSoManyThatHaveNotLoggedIn) {
   start({.starting_max = 1});
   connect(alice);
