@@ -2,46 +2,15 @@
 #include "crypto/noise.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "crypto/cipher.h"
+#include "crypto/kem/kem.h"
+#include "crypto/noise_patterns.h"
 
 namespace godwit::crypto {
-namespace {
 
-enum class Token : std::uint8_t { e, s, ee, es, se, ss };
-
-// The messages of a pattern, first to last, in the specification's own words (sections 7.5
-// and 10.2). In XXfallback Alice's e came before, so the first message here is Bob's.
-struct PatternInfo {
-  const char* name;
-  std::array<std::span<const Token>, 3> messages;
-  std::size_t message_count;
-};
-
-constexpr Token xx_1[] = {Token::e};
-constexpr Token xx_2[] = {Token::e, Token::ee, Token::s, Token::es};
-constexpr Token xx_3[] = {Token::s, Token::se};
-constexpr Token ik_1[] = {Token::e, Token::es, Token::s, Token::ss};
-constexpr Token ik_2[] = {Token::e, Token::ee, Token::se};
-
-constexpr PatternInfo xx_info{"XX", {xx_1, xx_2, xx_3}, 3};
-constexpr PatternInfo ik_info{"IK", {ik_1, ik_2, {}}, 2};
-constexpr PatternInfo xx_fallback_info{"XXfallback", {xx_2, xx_3, {}}, 2};
-
-const PatternInfo& info(NoisePattern pattern) {
-  switch (pattern) {
-    case NoisePattern::ik:
-      return ik_info;
-    case NoisePattern::xx_fallback:
-      return xx_fallback_info;
-    default:
-      return xx_info;
-  }
-}
-
-}  // namespace
+using Token = NoiseToken;
 
 std::optional<NoiseSuite> suite_from_byte(std::uint8_t low_nibble) {
   switch (low_nibble) {
@@ -71,7 +40,10 @@ std::string_view suite_name(NoiseSuite suite) {
 }
 
 std::string protocol_name(NoisePattern pattern, NoiseSuite suite) {
-  return std::string("Noise_") + info(pattern).name + "_" + std::string(suite_name(suite));
+  constexpr std::string_view dh = "25519";
+  const std::string_view rest = suite_name(suite).substr(dh.size());
+  return std::string("Noise_") + noise_pattern_info(pattern).name + "_" + std::string(dh) +
+         (is_hybrid(pattern) ? "+ML-KEM-768" : "") + std::string(rest);
 }
 
 // CipherState and SymmetricState (sections 5.1, 5.2) and the handshake's keys (5.3).
@@ -94,6 +66,9 @@ struct NoiseHandshake::State {
   bool has_e = false;
   std::optional<PublicKey> rs;
   std::optional<PublicKey> re;
+  // Ours from e1 to ekem1, and the peer's; most handshakes never hold both, nor either for long.
+  std::unique_ptr<MlKem768::KeyPair> e1;
+  std::unique_ptr<MlKem768::PublicKey> re1;
 
   std::size_t hash_length() const { return hash_size(suite.hash); }
   Bytes h_bytes() const { return Bytes(h.bytes()).first(hash_length()); }
@@ -150,7 +125,7 @@ struct NoiseHandshake::State {
   }
 
   bool my_turn() const { return !finished() && !failed && (message % 2 == 0) == initiator; }
-  bool finished() const { return message == info(pattern).message_count; }
+  bool finished() const { return message == noise_pattern_info(pattern).message_count; }
   // All that is secret is gone, and so is a static key that was read and not yet proved.
   void fail() {
     const std::optional<PublicKey> remote_e = re;
@@ -162,8 +137,12 @@ struct NoiseHandshake::State {
   }
 
   std::size_t write_size(std::size_t payload_size) const;
-  bool write_tokens(MutableBytes out, std::size_t& size, RandomSource& random);
-  bool read_tokens(Bytes in, std::size_t& size);
+  void write_sealed(Bytes plain, MutableBytes& out);
+  bool write_ekem1(MutableBytes& out, RandomSource& random);
+  bool write_tokens(MutableBytes& out, RandomSource& random);
+  bool read_sealed(Bytes& in, MutableBytes plain);
+  bool read_ekem1(Bytes& in);
+  bool read_tokens(Bytes& in);
 };
 
 NoiseHandshake::NoiseHandshake(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -172,12 +151,12 @@ NoiseHandshake& NoiseHandshake::operator=(NoiseHandshake&&) noexcept = default;
 NoiseHandshake::~NoiseHandshake() = default;
 
 Result<NoiseHandshake> NoiseHandshake::start(const Options& options) {
-  const bool fallback = options.pattern == NoisePattern::xx_fallback;
+  const bool fallback = is_fallback(options.pattern);
   const bool alice = options.initiator != fallback;
   if (options.local_static == nullptr) {
     return godwit::fail(ErrorCode::invalid, "a handshake needs the local static key");
   }
-  if (options.pattern == NoisePattern::ik && options.initiator && !options.remote_static) {
+  if (is_ik(options.pattern) && options.initiator && !options.remote_static) {
     return godwit::fail(ErrorCode::invalid, "IK needs the responder's static key");
   }
   if (fallback && (alice ? options.local_ephemeral == nullptr : !options.remote_ephemeral)) {
@@ -204,7 +183,7 @@ Result<NoiseHandshake> NoiseHandshake::start(const Options& options) {
   }
   state->ck = state->h.copy();
   state->mix_hash(options.prologue);
-  if (options.pattern == NoisePattern::ik) {  // <- s
+  if (is_ik(options.pattern)) {  // <- s
     if (options.initiator) state->rs = options.remote_static;
     state->mix_hash(options.initiator ? *state->rs : state->s.public_key);
   }
@@ -222,34 +201,58 @@ bool NoiseHandshake::finished() const {
   return state_->finished() && !state_->failed;
 }
 
-// The next message's: each public key, a tag for what comes once there is a key.
 std::size_t NoiseHandshake::State::write_size(std::size_t payload_size) const {
   bool keyed = has_key;
   std::size_t size = 0;
-  for (const Token token : info(pattern).messages[message]) {
-    if (token == Token::e || token == Token::s) size += PublicKey{}.size();
-    if (token == Token::s && keyed) size += aead_tag_size;
-    keyed = keyed || (token != Token::e && token != Token::s);
+  for (const Token token : noise_pattern_info(pattern).messages[message]) {
+    size += noise_token_size(token);
+    if (keyed && noise_token_sealed(token)) size += aead_tag_size;
+    keyed = keyed || noise_token_mixes_key(token);
   }
   return size + (keyed ? aead_tag_size : 0) + payload_size;
 }
 
-// False when the peer's point has small order. `out` has write_size() bytes.
-bool NoiseHandshake::State::write_tokens(MutableBytes out, std::size_t& size,
-                                         RandomSource& random) {
-  for (const Token token : info(pattern).messages[message]) {
-    if (token == Token::e) {
-      if (!has_e) e = KeyPair::generate(random);
-      has_e = true;
-      std::ranges::copy(e.public_key, out.subspan(size).begin());
-      mix_hash(e.public_key);
-      size += e.public_key.size();
-    } else if (token == Token::s) {
-      const std::size_t sealed = s.public_key.size() + overhead();
-      encrypt_and_hash(s.public_key, out.subspan(size, sealed));
-      size += sealed;
-    } else if (!mix_token(token)) {
-      return false;
+// Writes at the front of what is left of the message, and steps over it.
+void NoiseHandshake::State::write_sealed(Bytes plain, MutableBytes& out) {
+  const std::size_t sealed = plain.size() + overhead();
+  encrypt_and_hash(plain, out.first(sealed));
+  out = out.subspan(sealed);
+}
+
+bool NoiseHandshake::State::write_ekem1(MutableBytes& out, RandomSource& random) {
+  if (!re1) return false;
+  const auto made = MlKem768::encapsulate(*re1, random);
+  if (!made) return false;
+  write_sealed(made->ciphertext, out);
+  mix_key(made->shared_secret.bytes());
+  re1.reset();
+  return true;
+}
+
+// False when a key of the peer's is none. `out` has write_size() bytes; what is left of it is the
+// payload's.
+bool NoiseHandshake::State::write_tokens(MutableBytes& out, RandomSource& random) {
+  for (const Token token : noise_pattern_info(pattern).messages[message]) {
+    switch (token) {
+      case Token::e:
+        if (!has_e) e = KeyPair::generate(random);
+        has_e = true;
+        std::ranges::copy(e.public_key, out.begin());
+        mix_hash(e.public_key);
+        out = out.subspan(e.public_key.size());
+        break;
+      case Token::s:
+        write_sealed(s.public_key, out);
+        break;
+      case Token::e1:
+        e1 = std::make_unique<MlKem768::KeyPair>(MlKem768::generate(random));
+        write_sealed(e1->public_key, out);
+        break;
+      case Token::ekem1:
+        if (!write_ekem1(out, random)) return false;
+        break;
+      default:
+        if (!mix_token(token)) return false;
     }
   }
   return true;
@@ -267,33 +270,58 @@ Result<std::size_t> NoiseHandshake::write_message(Bytes payload, MutableBytes ou
     state.fail();
     return godwit::fail(ErrorCode::limit, "the handshake message does not fit");
   }
-  std::size_t size = 0;
-  if (!state.write_tokens(out.first(whole), size, random)) {
+  MutableBytes rest = out.first(whole);
+  if (!state.write_tokens(rest, random)) {
     state.fail();
-    return godwit::fail(ErrorCode::malformed, "the peer's key is a point of small order");
+    return godwit::fail(ErrorCode::malformed, "a key of the peer's is not one");
   }
-  state.encrypt_and_hash(payload, out.first(whole).subspan(size));
+  state.encrypt_and_hash(payload, rest);
   ++state.message;
   return whole;
 }
 
-bool NoiseHandshake::State::read_tokens(Bytes in, std::size_t& size) {
-  for (const Token token : info(pattern).messages[message]) {
-    if (token == Token::e) {
-      if (in.size() - size < PublicKey{}.size()) return false;
-      re.emplace();
-      std::ranges::copy(in.subspan(size, re->size()), re->begin());
-      mix_hash(*re);
-      size += re->size();
-    } else if (token == Token::s) {
-      const std::size_t sealed = PublicKey{}.size() + overhead();
-      if (in.size() - size < sealed) return false;
-      PublicKey key;
-      if (!decrypt_and_hash(in.subspan(size, sealed), key)) return false;
-      rs = key;
-      size += sealed;
-    } else if (!mix_token(token)) {
-      return false;
+// Reads as much as fills `plain` from the front of what is left of the message, and steps over it.
+bool NoiseHandshake::State::read_sealed(Bytes& in, MutableBytes plain) {
+  const std::size_t sealed = plain.size() + overhead();
+  if (in.size() < sealed || !decrypt_and_hash(in.first(sealed), plain)) return false;
+  in = in.subspan(sealed);
+  return true;
+}
+
+bool NoiseHandshake::State::read_ekem1(Bytes& in) {
+  MlKem768::Ciphertext ciphertext;
+  if (!e1 || !read_sealed(in, ciphertext)) return false;
+  mix_key(MlKem768::decapsulate(e1->private_key, ciphertext).bytes());
+  e1.reset();
+  return true;
+}
+
+// What is left of `in` afterwards is the payload.
+bool NoiseHandshake::State::read_tokens(Bytes& in) {
+  for (const Token token : noise_pattern_info(pattern).messages[message]) {
+    switch (token) {
+      case Token::e:
+        if (in.size() < PublicKey{}.size()) return false;
+        re.emplace();
+        std::ranges::copy(in.first(re->size()), re->begin());
+        mix_hash(*re);
+        in = in.subspan(re->size());
+        break;
+      case Token::s: {
+        PublicKey key;
+        if (!read_sealed(in, key)) return false;
+        rs = key;
+        break;
+      }
+      case Token::e1:
+        re1 = std::make_unique<MlKem768::PublicKey>();
+        if (!read_sealed(in, *re1)) return false;
+        break;
+      case Token::ekem1:
+        if (!read_ekem1(in)) return false;
+        break;
+      default:
+        if (!mix_token(token)) return false;
     }
   }
   return true;
@@ -305,14 +333,13 @@ Result<std::size_t> NoiseHandshake::read_message(Bytes message, MutableBytes pay
     state.fail();
     return godwit::fail(ErrorCode::invalid, "it is not the peer's turn in the handshake");
   }
-  std::size_t size = 0;
+  Bytes sealed = message;
   const bool fits = message.size() <= noise_message_size_max;
-  if (!fits || !state.read_tokens(message, size) || message.size() - size < state.overhead()) {
+  if (!fits || !state.read_tokens(sealed) || sealed.size() < state.overhead()) {
     state.fail();
     return godwit::fail(ErrorCode::malformed,
                         "the handshake message is malformed or not for this key");
   }
-  const Bytes sealed = message.subspan(size);
   const std::size_t payload_size = sealed.size() - state.overhead();
   if (payload_size > payload_out.size()) {
     state.fail();

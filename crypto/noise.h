@@ -15,7 +15,9 @@
 #include "crypto/hash.h"
 #include "crypto/keys.h"
 
-// The Noise Protocol Framework, revision 34: XX, IK and XXfallback over Curve25519.
+// The Noise Protocol Framework, revision 34: XX, IK and XXfallback over Curve25519, and each with
+// ML-KEM-768 beside it (the tokens e1 and ekem1 of the HFS extension), so that what is recorded now
+// stays closed to who breaks one of the two. docs/decisions/0011 says what of that is ours.
 //
 // Sans I/O: bytes in, bytes out, randomness as an argument. Not thread safe; one object a
 // handshake. A call that fails leaves the handshake unusable and its secrets wiped; a caller closes
@@ -24,7 +26,36 @@
 
 namespace godwit::crypto {
 
-enum class NoisePattern : std::uint8_t { xx, ik, xx_fallback };
+enum class NoisePattern : std::uint8_t { xx, ik, xx_fallback, xx_hfs, ik_hfs, xx_fallback_hfs };
+
+constexpr bool is_ik(NoisePattern pattern) {
+  return pattern == NoisePattern::ik || pattern == NoisePattern::ik_hfs;
+}
+constexpr bool is_fallback(NoisePattern pattern) {
+  return pattern == NoisePattern::xx_fallback || pattern == NoisePattern::xx_fallback_hfs;
+}
+constexpr bool is_hybrid(NoisePattern pattern) {
+  return pattern >= NoisePattern::xx_hfs;
+}
+// The patterns a client may ask for, by the high four bits of the preamble's last byte.
+constexpr std::optional<NoisePattern> pattern_from_byte(std::uint8_t high_nibble) {
+  switch (high_nibble) {
+    case 1:
+      return NoisePattern::xx;
+    case 2:
+      return NoisePattern::ik;
+    case 3:
+      return NoisePattern::xx_hfs;
+    case 4:
+      return NoisePattern::ik_hfs;
+    default:
+      return std::nullopt;
+  }
+}
+// REQUIRES: is_ik(pattern). How the two go on when message 1 does not open.
+constexpr NoisePattern fallback_of(NoisePattern pattern) {
+  return is_hybrid(pattern) ? NoisePattern::xx_fallback_hfs : NoisePattern::xx_fallback;
+}
 
 struct NoiseSuite {
   AeadKind aead = AeadKind::aes_256_gcm;
@@ -39,7 +70,8 @@ std::optional<NoiseSuite> suite_from_byte(std::uint8_t low_nibble);
 std::optional<std::uint8_t> byte_from_suite(NoiseSuite suite);
 // For logs, such as "25519_AESGCM_SHA256".
 std::string_view suite_name(NoiseSuite suite);
-// The full name of section 8, such as "Noise_XX_25519_AESGCM_SHA256".
+// The full name of section 8, such as "Noise_XX_25519_AESGCM_SHA256" or
+// "Noise_XXhfs_25519+ML-KEM-768_AESGCM_SHA256".
 std::string protocol_name(NoisePattern pattern, NoiseSuite suite);
 
 // No handshake message is longer (section 3).
@@ -80,7 +112,7 @@ class NoiseHandshake {
 
   // Puts the next message at the start of `out` and returns its size; the payload is encrypted as
   // far as the pattern has keys by then. Errors: `out` too small, a message over 65 535 bytes, not
-  // this side's turn, a peer's point of small order.
+  // this side's turn, a peer's point of small order, a peer's encapsulation key that is none.
   Result<std::size_t> write_message(Bytes payload, MutableBytes out, RandomSource& random);
   // Reads the peer's next message; returns the size of the payload put into `payload_out`, which
   // may not overlap. Errors: malformed (wrong size, wrong tag, a point of small order),

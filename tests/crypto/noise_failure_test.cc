@@ -41,7 +41,14 @@ bool completes(NoiseKeys& keys, NoisePattern pattern, NoiseSuite suite, int inde
   NoisePair pair(keys, pattern, suite);
   for (int i = 0; !pair.finished(); ++i) {
     NoiseHandshake& to = pair.receiver();
-    Message message = write(pair.sender(), keys.random, as_bytes("payload"));
+    Message message(noise_message_size_max);
+    NoiseHandshake& from = pair.sender();
+    const auto size = from.write_message(as_bytes("payload"), message, keys.random);
+    if (!size) {  // the last message brought a key that is none
+      expect_unusable(from);
+      return false;
+    }
+    message.resize(*size);
     if (i == index) change(message);
     if (!read(to, message)) {
       expect_unusable(to);
@@ -49,6 +56,21 @@ bool completes(NoiseKeys& keys, NoisePattern pattern, NoiseSuite suite, int inde
     }
   }
   return true;
+}
+
+// Which bytes or lengths of a message are tried: all, and of the long ones of a hybrid those near
+// the bounds of fields and some in between.
+std::vector<std::size_t> positions(NoisePattern pattern, std::size_t size) {
+  constexpr std::size_t bounds[] = {0, 32, 32 + 1104, 32 + 1184, 32 + 1200, 32 + 1200 + 48, 1104};
+  std::vector<std::size_t> result;
+  for (std::size_t at = 0; at < size; ++at) {
+    const auto near = [at](std::size_t bound) { return at + 2 >= bound && at <= bound + 1; };
+    const bool last = at + 40 >= size;
+    if (!is_hybrid(pattern) || at % 61 == 0 || last || std::ranges::any_of(bounds, near)) {
+      result.push_back(at);
+    }
+  }
+  return result;
 }
 
 TEST(NoiseFailure, AnyFlippedBitOfAnyMessageEndsIt) {
@@ -59,7 +81,7 @@ TEST(NoiseFailure, AnyFlippedBitOfAnyMessageEndsIt) {
       ASSERT_TRUE(completes(keys, pattern, aes_suite, index,
                             [&](Message& message) { size = message.size(); }));
       // The payload of XX's first message is plain, and noticed with the next.
-      for (std::size_t at = 0; at < size; ++at) {
+      for (const std::size_t at : positions(pattern, size)) {
         for (const std::uint8_t bit : {0x01, 0x80}) {
           ASSERT_FALSE(completes(keys, pattern, aes_suite, index,
                                  [&](Message& message) { message[at] ^= bit; }))
@@ -96,7 +118,7 @@ TEST(NoiseFailure, AnyOtherLengthEndsIt) {
       std::size_t size = 0;
       ASSERT_TRUE(completes(keys, pattern, aes_suite, index,
                             [&](Message& message) { size = message.size(); }));
-      for (std::size_t length = 0; length <= size + 2; ++length) {
+      for (const std::size_t length : positions(pattern, size + 3)) {
         if (length == size) continue;
         ASSERT_FALSE(completes(keys, pattern, aes_suite, index,
                                [&](Message& message) { message.resize(length); }))

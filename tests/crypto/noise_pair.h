@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/random.h"
@@ -14,8 +15,12 @@
 
 namespace godwit::crypto::testing {
 
-inline constexpr NoisePattern all_patterns[] = {NoisePattern::xx, NoisePattern::ik,
-                                                NoisePattern::xx_fallback};
+inline constexpr NoisePattern all_patterns[] = {
+    NoisePattern::xx,     NoisePattern::ik,     NoisePattern::xx_fallback,
+    NoisePattern::xx_hfs, NoisePattern::ik_hfs, NoisePattern::xx_fallback_hfs};
+inline constexpr std::span<const NoisePattern> classical_patterns =
+    std::span(all_patterns).first(3);
+inline constexpr std::span<const NoisePattern> hybrid_patterns = std::span(all_patterns).last(3);
 inline constexpr NoiseSuite all_suites[] = {
     {AeadKind::aes_256_gcm, NoiseHash::sha256},
     {AeadKind::aes_256_gcm, NoiseHash::blake2b},
@@ -33,13 +38,13 @@ struct NoiseKeys {
 
   // In XXfallback the server is the initiator, and the client's first_e has been seen.
   NoiseHandshake::Options options(NoisePattern pattern, NoiseSuite suite, bool is_client) const {
-    const bool fallback = pattern == NoisePattern::xx_fallback;
+    const bool fallback = is_fallback(pattern);
     NoiseHandshake::Options options{.pattern = pattern,
                                     .suite = suite,
                                     .initiator = is_client != fallback,
                                     .prologue = prologue,
                                     .local_static = is_client ? &client : &server};
-    if (pattern == NoisePattern::ik && is_client) options.remote_static = server.public_key;
+    if (is_ik(pattern) && is_client) options.remote_static = server.public_key;
     if (fallback && is_client) options.local_ephemeral = &first_e;
     if (fallback && !is_client) options.remote_ephemeral = first_e.public_key;
     return options;
@@ -99,7 +104,7 @@ struct NoisePair {
 };
 
 inline int message_count(NoisePattern pattern) {
-  return pattern == NoisePattern::xx ? 3 : 2;
+  return is_ik(pattern) || is_fallback(pattern) ? 2 : 3;
 }
 
 }  // namespace godwit::crypto::testing

@@ -58,7 +58,8 @@ TEST(Noise, EveryPatternWithEverySuite) {
 }
 
 TEST(Noise, SizesOnTheWire) {
-  const std::vector<std::size_t> expected[] = {{32, 96, 64}, {96, 48}, {96, 64}};
+  const std::vector<std::size_t> expected[] = {{32, 96, 64},     {96, 48},     {96, 64},
+                                               {1216, 1200, 64}, {1296, 1152}, {1296, 1168}};
   NoiseKeys keys(2);
   for (std::size_t i = 0; i < std::size(all_patterns); ++i) {
     NoisePair pair(keys, all_patterns[i], aes_suite);
@@ -68,6 +69,22 @@ TEST(Noise, SizesOnTheWire) {
 }
 
 TEST(Noise, NamesAndBytes) {
+  EXPECT_EQ(protocol_name(NoisePattern::xx_hfs, *suite_from_byte(1)),
+            "Noise_XXhfs_25519+ML-KEM-768_AESGCM_SHA256");
+  EXPECT_EQ(protocol_name(NoisePattern::ik_hfs, *suite_from_byte(2)),
+            "Noise_IKhfs_25519+ML-KEM-768_ChaChaPoly_BLAKE2b");
+  EXPECT_EQ(protocol_name(NoisePattern::xx_fallback_hfs, *suite_from_byte(3)),
+            "Noise_XXfallback+hfs_25519+ML-KEM-768_ChaChaPoly_SHA256");
+  const NoisePattern asked_for[] = {NoisePattern::xx, NoisePattern::ik, NoisePattern::xx_hfs,
+                                    NoisePattern::ik_hfs};
+  for (int byte = 0; byte < 256; ++byte) {
+    const auto pattern = pattern_from_byte(static_cast<std::uint8_t>(byte));
+    ASSERT_EQ(pattern.has_value(), byte >= 1 && byte <= 4) << byte;
+    if (!pattern) continue;
+    EXPECT_EQ(*pattern, asked_for[byte - 1]);
+    EXPECT_EQ(is_hybrid(*pattern), byte >= 3);
+    EXPECT_EQ(is_ik(*pattern), byte % 2 == 0);
+  }
   EXPECT_EQ(protocol_name(NoisePattern::xx, *suite_from_byte(1)), "Noise_XX_25519_AESGCM_SHA256");
   EXPECT_EQ(protocol_name(NoisePattern::ik, *suite_from_byte(2)),
             "Noise_IK_25519_ChaChaPoly_BLAKE2b");
@@ -102,24 +119,25 @@ TEST(Noise, StaticKeysAreKnownOnceRevealed) {
 }
 
 // The gateway has a new key; the client tries IK with the old one, and both go on as XXfallback.
-TEST(Noise, FallbackAfterIkForAnotherKey) {
+void fall_back(NoisePattern pattern) {
+  const NoisePattern fallback = fallback_of(pattern);
   for (const NoiseSuite suite : all_suites) {
     NoiseKeys keys(4);
     const KeyPair old_key = KeyPair::generate(keys.random);
-    auto options = keys.options(NoisePattern::ik, suite, true);
+    auto options = keys.options(pattern, suite, true);
     options.remote_static = old_key.public_key;
     NoiseHandshake client = *NoiseHandshake::start(options);
-    NoiseHandshake server = *NoiseHandshake::start(keys.options(NoisePattern::ik, suite, false));
+    NoiseHandshake server = *NoiseHandshake::start(keys.options(pattern, suite, false));
     const Message first = testing::write(client, keys.random);
     ASSERT_FALSE(testing::read(server, first));
     EXPECT_EQ(server.remote_static(), std::nullopt);
     ASSERT_EQ(server.remote_ephemeral(), client.local_ephemeral().public_key);
 
-    auto server_options = keys.options(NoisePattern::xx_fallback, suite, false);
+    auto server_options = keys.options(fallback, suite, false);
     server_options.remote_ephemeral = server.remote_ephemeral();
-    auto client_options = keys.options(NoisePattern::xx_fallback, suite, true);
+    auto client_options = keys.options(fallback, suite, true);
     client_options.local_ephemeral = &client.local_ephemeral();
-    NoisePair pair(keys, NoisePattern::xx_fallback, suite);
+    NoisePair pair(keys, fallback, suite);
     pair.client = *NoiseHandshake::start(client_options);
     pair.server = *NoiseHandshake::start(server_options);
     EXPECT_TRUE(pair.server.my_turn());
@@ -131,6 +149,13 @@ TEST(Noise, FallbackAfterIkForAnotherKey) {
     EXPECT_EQ(at_server.remote_static, keys.client.public_key);
     expect_transport_works(at_client, at_server);
   }
+}
+
+TEST(Noise, FallbackAfterIkForAnotherKey) {
+  fall_back(NoisePattern::ik);
+}
+TEST(Noise, HybridFallbackAfterIkForAnotherKey) {
+  fall_back(NoisePattern::ik_hfs);
 }
 
 TEST(Noise, MessageLimitsOnBothSides) {
@@ -250,7 +275,7 @@ TEST(Noise, EphemeralsAreFresh) {
 // at hand.
 TEST(Noise, PinnedHandshakeHashes) {
   Message all;
-  for (const NoisePattern pattern : all_patterns) {
+  for (const NoisePattern pattern : testing::classical_patterns) {
     for (const NoiseSuite suite : all_suites) {
       NoiseKeys keys(10);
       NoisePair pair(keys, pattern, suite);
