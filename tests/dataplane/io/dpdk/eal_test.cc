@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/io/dpdk/eal.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+// What is said of devices that cannot be used, read off a made-up /sys.
+
+namespace godwit::dataplane::io::dpdk {
+
+namespace fs = std::filesystem;
+
+class Machine : public testing::Test {
+ protected:
+  Machine() {
+    std::string form = (fs::temp_directory_path() / "godwit-sys-XXXXXX").string();
+    root_ = ::mkdtemp(form.data());
+  }
+  ~Machine() override { fs::remove_all(root_); }
+
+  void device(const std::string& address, const std::string& driver) {
+    const fs::path folder = root_ / "bus/pci/devices" / address;
+    fs::create_directories(folder);
+    if (driver.empty()) return;
+    fs::create_directories(root_ / "bus/pci/drivers" / driver);
+    fs::create_directory_symlink("../../drivers/" + driver, folder / "driver");
+  }
+  void hugepages(const std::string& name, int free) {
+    const fs::path folder = root_ / "kernel/mm/hugepages" / name;
+    fs::create_directories(folder);
+    std::ofstream(folder / "free_hugepages") << free << "\n";
+  }
+  std::string sys() const { return root_.string(); }
+
+ private:
+  fs::path root_;
+};
+
+TEST(Devices, APciAddressIsToldFromAVirtualDevice) {
+  for (const char* address : {"0000:03:00.0", "03:00.1", "00ab:FF:1f.7"}) {
+    EXPECT_TRUE(is_pci_address(address)) << address;
+  }
+  for (const char* other : {"", "net_tap0,iface=gw0", "net_tap0", "3:00.0", "0000:03:00:0",
+                            "0000:03:00.", "000:03:00.0", "03:00.0 ", "xx:00.0"}) {
+    EXPECT_FALSE(is_pci_address(other)) << other;
+  }
+}
+
+TEST_F(Machine, ADeviceThatIsNotThereIsNamedWithWhatLists) {
+  const std::string said = pci_obstacle("03:00.0", sys());
+  EXPECT_NE(said.find("no PCI device 0000:03:00.0"), std::string::npos) << said;
+  EXPECT_NE(said.find("dpdk-devbind.py"), std::string::npos) << said;
+}
+
+TEST_F(Machine, ADeviceOfTheKernelIsToBeBound) {
+  device("0000:03:00.0", "ixgbe");
+  const std::string said = pci_obstacle("0000:03:00.0", sys());
+  EXPECT_NE(said.find("kernel's ixgbe"), std::string::npos) << said;
+  EXPECT_NE(said.find("--bind=vfio-pci 0000:03:00.0"), std::string::npos) << said;
+}
+
+TEST_F(Machine, ADeviceWithoutADriverIsToBeBound) {
+  device("0000:03:00.0", "");
+  EXPECT_NE(pci_obstacle("03:00.0", sys()).find("has no driver"), std::string::npos);
+}
+
+TEST_F(Machine, ADeviceThatIsBoundOrSharedMayBeUsed) {
+  device("0000:03:00.0", "vfio-pci");
+  device("0000:03:00.1", "uio_pci_generic");
+  device("0000:04:00.0", "mlx5_core");
+  for (const char* address : {"0000:03:00.0", "03:00.1", "0000:04:00.0"}) {
+    EXPECT_EQ(pci_obstacle(address, sys()), "") << address;
+  }
+}
+
+TEST_F(Machine, FreeHugepagesOfAllSizesAreAddedUp) {
+  EXPECT_EQ(free_hugepage_bytes(sys()), 0u);
+  hugepages("hugepages-2048kB", 3);
+  EXPECT_EQ(free_hugepage_bytes(sys()), 3u * 2048 * 1024);
+  hugepages("hugepages-1048576kB", 1);
+  EXPECT_EQ(free_hugepage_bytes(sys()), 3u * 2048 * 1024 + (1u << 30));
+}
+
+TEST(Devices, NoneOrOneThatCannotBeIsAnError) {
+  const auto none = Eal::start({.devices = {}});
+  ASSERT_FALSE(none.has_value());
+  EXPECT_NE(none.error().message.find("--vdev"), std::string::npos);
+  const auto blank = Eal::start({.devices = {"net_tap0, iface=x"}});
+  ASSERT_FALSE(blank.has_value());
+  EXPECT_EQ(blank.error().code, ErrorCode::invalid);
+}
+
+TEST(Devices, AnUnknownDriverIsNamed) {
+  const auto started = Eal::start({.devices = {"net_bogus0"}, .memory_mb = 16, .hugepages = false});
+  ASSERT_FALSE(started.has_value());
+  EXPECT_NE(started.error().message.find("net_bogus0"), std::string::npos)
+      << started.error().message;
+  EXPECT_EQ(started.error().message.find('\n'), std::string::npos);
+}
+
+}  // namespace godwit::dataplane::io::dpdk
