@@ -6,8 +6,6 @@
 namespace godwit::crypto {
 namespace {
 
-__extension__ using Wide = unsigned __int128;
-
 constexpr unsigned limb_bits = 51;
 constexpr std::uint64_t limb_mask = (std::uint64_t{1} << limb_bits) - 1;
 
@@ -70,36 +68,62 @@ Field25519 Field25519::operator-(const Field25519& other) const {
   return difference;
 }
 
+// Products that are not below 2^255 come back 19 times at the bottom.
 Field25519 Field25519::operator*(const Field25519& other) const {
-  std::array<Wide, 5> sums{};
-  for (std::size_t i = 0; i < limbs_.size(); ++i) {
-    for (std::size_t j = 0; j < limbs_.size(); ++j) {
-      const Wide product = Wide{limbs_[i]} * other.limbs_[j];
-      sums[(i + j) % 5] += i + j < 5 ? product : 19 * product;
-    }
+  const auto& [a0, a1, a2, a3, a4] = limbs_;
+  const auto& [b0, b1, b2, b3, b4] = other.limbs_;
+  const std::uint64_t c1 = 19 * b1, c2 = 19 * b2, c3 = 19 * b3, c4 = 19 * b4;
+  return of_products(
+      {Wide{a0} * b0 + Wide{a1} * c4 + Wide{a2} * c3 + Wide{a3} * c2 + Wide{a4} * c1,
+       Wide{a0} * b1 + Wide{a1} * b0 + Wide{a2} * c4 + Wide{a3} * c3 + Wide{a4} * c2,
+       Wide{a0} * b2 + Wide{a1} * b1 + Wide{a2} * b0 + Wide{a3} * c4 + Wide{a4} * c3,
+       Wide{a0} * b3 + Wide{a1} * b2 + Wide{a2} * b1 + Wide{a3} * b0 + Wide{a4} * c4,
+       Wide{a0} * b4 + Wide{a1} * b3 + Wide{a2} * b2 + Wide{a3} * b1 + Wide{a4} * b0});
+}
+
+Field25519 Field25519::squared(int times) const {
+  Field25519 power = *this;
+  for (; times > 0; --times) {
+    const auto [a0, a1, a2, a3, a4] = power.limbs_;
+    const std::uint64_t d0 = 2 * a0, d1 = 2 * a1, d2 = 2 * a2, c3 = 19 * a3, c4 = 19 * a4;
+    power = of_products({Wide{a0} * a0 + Wide{d1} * c4 + Wide{d2} * c3,
+                         Wide{d0} * a1 + Wide{d2} * c4 + Wide{a3} * c3,
+                         Wide{d0} * a2 + Wide{a1} * a1 + Wide{2 * a3} * c4,
+                         Wide{d0} * a3 + Wide{d1} * a2 + Wide{a4} * c4,
+                         Wide{d0} * a4 + Wide{d1} * a3 + Wide{a2} * a2});
   }
+  return power;
+}
+
+// Each sum is below 2^111, so that what is carried fits into 64 bits with 19 times it.
+Field25519 Field25519::of_products(const std::array<Wide, 5>& sums) {
   Limbs limbs;
   Wide above = 0;
   for (std::size_t i = 0; i < limbs.size(); ++i) {
-    sums[i] += above;
-    limbs[i] = static_cast<std::uint64_t>(sums[i]) & limb_mask;
-    above = sums[i] >> limb_bits;
+    const Wide sum = sums[i] + above;
+    limbs[i] = static_cast<std::uint64_t>(sum) & limb_mask;
+    above = sum >> limb_bits;
   }
-  // Below 2^60, so that the sum with a limb fits.
   limbs[0] += 19 * static_cast<std::uint64_t>(above);
   limbs[1] += limbs[0] >> limb_bits;
   limbs[0] &= limb_mask;
   return Field25519(limbs);
 }
 
-// The power p - 2 = 2^255 - 21, whose bits are all ones but for two of the lowest five, 01011.
+// The power p - 2 = 2^255 - 21 = 2^5 (2^250 - 1) + 11, of powers whose exponents are ones only.
 Field25519 Field25519::inverse() const {
-  Field25519 power = *this;
-  for (int bit = 253; bit >= 0; --bit) {
-    power = power * power;
-    if (bit != 2 && bit != 4) power = power * *this;
-  }
-  return power;
+  const Field25519 two = squared(1);
+  const Field25519 nine = two.squared(2) * *this;
+  const Field25519 eleven = nine * two;
+  const Field25519 ones_5 = eleven.squared(1) * nine;
+  const Field25519 ones_10 = ones_5.squared(5) * ones_5;
+  const Field25519 ones_20 = ones_10.squared(10) * ones_10;
+  const Field25519 ones_40 = ones_20.squared(20) * ones_20;
+  const Field25519 ones_50 = ones_40.squared(10) * ones_10;
+  const Field25519 ones_100 = ones_50.squared(50) * ones_50;
+  const Field25519 ones_200 = ones_100.squared(100) * ones_100;
+  const Field25519 ones_250 = ones_200.squared(50) * ones_50;
+  return ones_250.squared(5) * eleven;
 }
 
 }  // namespace godwit::crypto

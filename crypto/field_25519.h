@@ -28,7 +28,11 @@ class Field25519 {
 
  private:
   using Limbs = std::array<std::uint64_t, 5>;
+  __extension__ using Wide = unsigned __int128;
   explicit Field25519(const Limbs& limbs) : limbs_(limbs) {}
+  // From its product sums by weight, limb by limb.
+  static Field25519 of_products(const std::array<Wide, 5>& sums);
+  Field25519 squared(int times) const;
   void carry();
 
   Limbs limbs_;

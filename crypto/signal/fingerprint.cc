@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+// libcrypto's SHA-512, because there are thousands of them: see crypto/hash.cc.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/signal/fingerprint.h"
 
-#include <sodium.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <optional>
 
 #include "crypto/signal/key_encoding.h"
 #include "crypto/signal/protobuf.h"
-#include "crypto/sodium_ready.h"
 
 namespace godwit::crypto::signal {
 namespace {
@@ -17,16 +18,15 @@ constexpr std::array<std::uint8_t, 2> hash_version{0, 0};
 constexpr std::uint32_t scannable_version = 2;
 constexpr std::size_t scannable_size_max = 256;
 
-using Sha512 = std::array<std::uint8_t, crypto_hash_sha512_BYTES>;
+using Sha512 = std::array<std::uint8_t, SHA512_DIGEST_LENGTH>;
 
 Sha512 sha_512(std::initializer_list<Bytes> parts) {
-  crypto_hash_sha512_state state;
-  crypto_hash_sha512_init(&state);
-  for (Bytes part : parts) {
-    if (!part.empty()) crypto_hash_sha512_update(&state, part.data(), part.size());
-  }
+  SHA512_CTX state;
+  bool ok = SHA512_Init(&state) == 1;
+  for (Bytes part : parts) ok = SHA512_Update(&state, part.data(), part.size()) == 1 && ok;
   Sha512 digest;
-  crypto_hash_sha512_final(&state, digest.data());
+  ok = SHA512_Final(digest.data(), &state) == 1 && ok;
+  GODWIT_CHECK(ok);
   return digest;
 }
 
@@ -68,7 +68,6 @@ std::optional<Bytes> logical_content(const std::optional<Bytes>& message) {
 }  // namespace
 
 Fingerprint Fingerprint::make(const FingerprintParty& local, const FingerprintParty& remote) {
-  sodium_ready();
   Fingerprint made;
   made.local_ = half_of(local);
   made.remote_ = half_of(remote);
