@@ -104,4 +104,38 @@ inline Result<std::vector<IpPrefix>> parse_ip_prefixes(std::string_view text) {
   return prefixes;
 }
 
+// Where packets for some destinations go next. Both of one family.
+struct IpRoute {
+  IpPrefix destination;
+  IpAddress gateway;
+  friend bool operator==(const IpRoute&, const IpRoute&) = default;
+};
+
+// "10.0.0.0/8 via 192.0.2.254", or several with commas between them. Errors: as
+// parse_ip_prefixes.
+inline Result<std::vector<IpRoute>> parse_ip_routes(std::string_view text) {
+  constexpr std::string_view blanks = " ";
+  const auto trimmed = [&](std::string_view part) {
+    part.remove_prefix(std::min(part.find_first_not_of(blanks), part.size()));
+    return part.substr(0, part.find_last_not_of(blanks) + 1);
+  };
+  std::vector<IpRoute> routes;
+  while (!trimmed(text).empty()) {
+    const std::string_view part = trimmed(text.substr(0, text.find(',')));
+    text.remove_prefix(std::min(text.find(','), text.size() - 1) + 1);
+    constexpr std::string_view via = " via ";
+    const std::size_t middle = part.find(via);
+    const auto destination = parse_ip_prefix(trimmed(part.substr(0, middle)));
+    const auto gateway = middle == std::string_view::npos
+                             ? std::nullopt
+                             : parse_ip_address(trimmed(part.substr(middle + via.size())));
+    if (!destination || !gateway || destination->address.is_v4() != gateway->is_v4()) {
+      return fail(ErrorCode::invalid,
+                  "'" + std::string(part) + "' is no route: ADDRESS/BITS via ADDRESS is");
+    }
+    routes.push_back({*destination, *gateway});
+  }
+  return routes;
+}
+
 }  // namespace godwit

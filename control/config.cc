@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <span>
@@ -83,6 +84,50 @@ std::map<std::string, std::pair<Change, std::string>> values_of(Config config) {
   return values;
 }
 
+// What a network device of our own needs, and what of it goes together.
+void check_dpdk(const Config& config, ConfigProblems& problems) {
+  if (config.io.device.empty()) {
+    problems.push_back("[io] device = \"\": the backend \"dpdk\" needs one");
+  }
+  const auto addresses = parse_ip_prefixes(config.io.addresses);
+  if (!addresses || addresses->empty()) {
+    problems.push_back("[io] addresses = \"\": the backend \"dpdk\" needs one at least");
+    return;
+  }
+  const auto has = [&](const IpAddress& wanted) {
+    return std::ranges::any_of(*addresses,
+                               [&](const IpPrefix& one) { return one.address == wanted; });
+  };
+  const std::string host = parse_host_port(config.server.listen)->host;
+  const auto listen = parse_ip_address(host);
+  if (host != "0.0.0.0" && host != "::" && !(listen && has(*listen))) {
+    problems.push_back("[server] listen = \"" + config.server.listen +
+                       "\": with the backend \"dpdk\" it is one of io.addresses, 0.0.0.0 or [::]");
+  }
+  const auto reachable = [&](const IpAddress& gateway) {
+    return std::ranges::any_of(*addresses,
+                               [&](const IpPrefix& one) {
+                                 return one.address.is_v4() == gateway.is_v4() &&
+                                        one.contains(gateway);
+                               }) ||
+           (gateway.bytes[0] == 0xfe && (gateway.bytes[1] & 0xc0) == 0x80);  // fe80::/10
+  };
+  const auto gateways = parse_ip_prefixes(config.io.gateway);
+  for (const IpPrefix& gateway : *gateways) {
+    if (!reachable(gateway.address)) {
+      problems.push_back("[io] gateway = \"" + config.io.gateway +
+                         "\": a gateway is in the network of one of io.addresses");
+    }
+  }
+  const auto routes = parse_ip_routes(config.io.routes);
+  for (const IpRoute& route : *routes) {
+    if (!reachable(route.gateway)) {
+      problems.push_back("[io] routes = \"" + config.io.routes +
+                         "\": a gateway is in the network of one of io.addresses");
+    }
+  }
+}
+
 }  // namespace
 
 std::string_view to_text(RegistrationMode mode) {
@@ -105,6 +150,9 @@ ConfigProblems check_config(const Config& config) {
   Checker checker;
   Config copy = config;
   visit_keys(copy, checker);
+  if (checker.problems.empty() && config.io.backend == IoBackend::dpdk) {
+    check_dpdk(config, checker.problems);
+  }
   return std::move(checker.problems);
 }
 

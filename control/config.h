@@ -18,6 +18,7 @@
 namespace godwit::control {
 
 enum class IdleMode : std::uint8_t { adaptive, poll };
+enum class IoBackend : std::uint8_t { uring, dpdk };
 enum class RegistrationMode : std::uint8_t { open, invite, closed };
 enum class AckAfter : std::uint8_t { durable, memory };
 enum class LogLevel : std::uint8_t { error, warning, info, debug };
@@ -37,6 +38,18 @@ struct Config {
     bool pin = false;
     friend bool operator==(const Server&, const Server&) = default;
   } server;
+  struct Io {
+    IoBackend backend = IoBackend::uring;
+    std::string device;     // DPDK's name of a virtual device with its arguments, or a PCI address
+    std::string addresses;  // ADDRESS/BITS, with commas
+    std::string gateway;    // ADDRESS, one of each family
+    std::string routes;     // ADDRESS/BITS via ADDRESS, with commas
+    std::uint32_t mtu = 1500;
+    std::uint32_t vlan = 0;  // 0: frames carry no tag
+    std::uint32_t memory_mb = 128;
+    bool hugepages = true;
+    friend bool operator==(const Io&, const Io&) = default;
+  } io;
   struct Registration {
     RegistrationMode mode = RegistrationMode::open;
     std::uint32_t per_second = 100;

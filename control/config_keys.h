@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -51,17 +52,46 @@ inline std::string_view check_data(std::string_view text) {
 }
 // As many as dataplane::AddressRules holds.
 inline constexpr std::size_t prefixes_max = 32;
+inline constexpr std::size_t interface_addresses_max = 16;
+inline constexpr std::size_t routes_max = 64;
 inline std::string_view check_prefixes(std::string_view text) {
   const auto prefixes = parse_ip_prefixes(text);
   return prefixes && prefixes->size() <= prefixes_max
              ? ""
              : "at most 32 of ADDRESS or ADDRESS/BITS are allowed, with commas between them";
 }
+inline std::string_view check_interface_addresses(std::string_view text) {
+  const auto prefixes = parse_ip_prefixes(text);
+  return prefixes && prefixes->size() <= interface_addresses_max
+             ? ""
+             : "at most 16 of ADDRESS/BITS are allowed, with commas between them";
+}
+inline std::string_view check_gateways(std::string_view text) {
+  const auto gateways = parse_ip_prefixes(text);
+  if (gateways && gateways->size() <= 2 &&
+      std::ranges::all_of(*gateways, [](const IpPrefix& one) { return one.bits == 128; }) &&
+      (gateways->size() < 2 || (*gateways)[0].address.is_v4() != (*gateways)[1].address.is_v4())) {
+    return "";
+  }
+  return "one IPv4 and one IPv6 ADDRESS at most are allowed, with a comma between them";
+}
+inline std::string_view check_routes(std::string_view text) {
+  const auto routes = parse_ip_routes(text);
+  return routes && routes->size() <= routes_max
+             ? ""
+             : "at most 64 of ADDRESS/BITS via ADDRESS are allowed, with commas between them";
+}
+inline std::string_view check_device(std::string_view text) {
+  return text.find_first_of(" \t\n") == std::string_view::npos
+             ? ""
+             : "a PCI address (0000:03:00.0) or a virtual device (net_tap0,iface=gw0) is allowed";
+}
 // sockaddr_un holds 107 bytes and a zero.
 inline std::string_view check_socket(std::string_view text) {
   return text.size() <= 107 ? "" : "a path of at most 107 bytes is allowed";
 }
 
+inline constexpr std::array<std::string_view, 2> io_names{"uring", "dpdk"};
 inline constexpr std::array<std::string_view, 2> idle_names{"adaptive", "poll"};
 inline constexpr std::array<std::string_view, 3> registration_names{"open", "invite", "closed"};
 inline constexpr std::array<std::string_view, 2> ack_after_names{"durable", "memory"};
@@ -88,6 +118,28 @@ void visit_server_keys(Config::Server& server, Visitor& visitor) {
   visitor.choice({"idle", "\"adaptive\" sleeps when there is nothing to do, \"poll\" never does."},
                  server.idle, idle_names);
   visitor.flag({"pin", "Keep each shard on a core of its own."}, server.pin);
+}
+
+template <typename Visitor>
+void visit_io_keys(Config::Io& io, Visitor& visitor) {
+  visitor.section("io", "What carries the bytes. All but the backend is for \"dpdk\".");
+  visitor.choice({"backend",
+                  "\"uring\": the kernel's TCP over io_uring. \"dpdk\": our own over a network "
+                  "device that the kernel does not touch."},
+                 io.backend, io_names);
+  visitor.text({"device", "A PCI address, or a virtual device as DPDK names it."}, io.device,
+               check_device);
+  visitor.text({"addresses", "Of the device, ADDRESS/BITS, with commas between them."},
+               io.addresses, check_interface_addresses);
+  visitor.text({"gateway", "For what is in no network of these; an IPv4 and an IPv6 address."},
+               io.gateway, check_gateways);
+  visitor.text({"routes", "ADDRESS/BITS via ADDRESS, with commas between them."}, io.routes,
+               check_routes);
+  visitor.number({"mtu", "Bytes of the largest packet of the network."}, io.mtu, Range{1280, 9216});
+  visitor.number({"vlan", "The tag of every frame. 0: none."}, io.vlan, Range{0, 4094});
+  visitor.number({"memory_mb", "Of DPDK, for packets; each shard needs about 8."}, io.memory_mb,
+                 Range{32, 1 << 20});
+  visitor.flag({"hugepages", "Use them where enough are free."}, io.hugepages);
 }
 
 template <typename Visitor>
@@ -149,6 +201,7 @@ void visit_limit_keys(Config::Limits& limits, Visitor& visitor) {
 template <typename Visitor>
 void visit_keys(Config& config, Visitor& visitor) {
   visit_server_keys(config.server, visitor);
+  visit_io_keys(config.io, visitor);
   visitor.section("registration", "Who may make an account.");
   visitor.choice({"mode",
                   "\"open\": anyone; \"invite\": with a code from 'godwitctl invites create'; "

@@ -67,5 +67,21 @@ TEST(IpAddress, AListOfPrefixesHasCommasOrSpaces) {
   EXPECT_NE(wrong.error().message.find("'10.0.0.0/40'"), std::string::npos);
 }
 
+TEST(IpRoute, Forms) {
+  EXPECT_TRUE(parse_ip_routes("")->empty());
+  EXPECT_TRUE(parse_ip_routes("  ")->empty());
+  const auto routes = parse_ip_routes("10.0.0.0/8 via 192.0.2.254 ,2001:db8::/32 via fe80::1");
+  ASSERT_TRUE(routes) << routes.error().message;
+  ASSERT_EQ(routes->size(), 2u);
+  EXPECT_EQ((*routes)[0].destination, *parse_ip_prefix("10.0.0.0/8"));
+  EXPECT_EQ((*routes)[0].gateway, *parse_ip_address("192.0.2.254"));
+  EXPECT_EQ((*routes)[1].gateway, *parse_ip_address("fe80::1"));
+  for (const char* wrong : {"10.0.0.0/8", "10.0.0.0/8 via", "via 10.0.0.1", "10.0.0.0/8 via x",
+                            "10.0.0.0/33 via 10.0.0.1", "10.0.0.0/8 via fe80::1", ",",
+                            "10.0.0.0/8 via 10.0.0.1,,", "10.0.0.0/8 through 10.0.0.1"}) {
+    EXPECT_FALSE(parse_ip_routes(wrong)) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace godwit

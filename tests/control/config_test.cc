@@ -47,6 +47,16 @@ metrics = ""
 shards = 3
 idle = "poll"
 pin = true
+[io]
+backend = "dpdk"
+device = "net_tap0,iface=gw0"
+addresses = "::1/64, 192.0.2.2/24"
+gateway = "192.0.2.1"
+routes = "10.0.0.0/8 via 192.0.2.254"
+mtu = 9000
+vlan = 7
+memory_mb = 64
+hugepages = false
 [registration]
 mode = "invite"
 per_second = 7
@@ -90,6 +100,15 @@ Config every_key_set() {
                    .shards = 3,
                    .idle = IdleMode::poll,
                    .pin = true};
+  config.io = {.backend = IoBackend::dpdk,
+               .device = "net_tap0,iface=gw0",
+               .addresses = "::1/64, 192.0.2.2/24",
+               .gateway = "192.0.2.1",
+               .routes = "10.0.0.0/8 via 192.0.2.254",
+               .mtu = 9000,
+               .vlan = 7,
+               .memory_mb = 64,
+               .hugepages = false};
   config.registration = {.mode = RegistrationMode::invite, .per_second = 7, .burst = 9};
   config.limits = {.connections_max = 11,
                    .unauthenticated_max = 12,
@@ -138,7 +157,7 @@ TEST(Config, RenderedTextHasEveryKeyOfTheExample) {
     EXPECT_NE(text.find("\n" + std::string(every_key.substr(start, at - start)) + " = "),
               std::string::npos);
   }
-  EXPECT_EQ(keys, 34u);
+  EXPECT_EQ(keys, 43u);
 }
 
 TEST(Config, UnknownKeyAndSectionAreNamedWithTheirLine) {
@@ -210,6 +229,8 @@ INSTANTIATE_TEST_SUITE_P(
                     NumberCase{"registration", "per_second", 1, 1'000'000},
                     NumberCase{"registration", "burst", 1, 1'000'000},
                     NumberCase{"limits", "connections_max", 1, 10'000'000},
+                    NumberCase{"io", "mtu", 1280, 9216}, NumberCase{"io", "vlan", 0, 4094},
+                    NumberCase{"io", "memory_mb", 32, 1 << 20},
                     NumberCase{"limits", "unauthenticated_max", 1, 1'000'000},
                     NumberCase{"limits", "handshake_timeout_ms", 100, 600'000},
                     NumberCase{"limits", "connections_per_address", 0, 10'000'000},
@@ -256,6 +277,62 @@ TEST(Config, ExemptAddressesAreChecked) {
        {std::string("localhost"), std::string("10.0.0.0/33"), many + "::1"}) {
     EXPECT_NE(with(wrong).find("at most 32"), std::string::npos) << wrong;
   }
+}
+
+TEST(Config, AddressesAndRoutesOfADeviceAreChecked) {
+  const auto with = [](const std::string& key, const std::string& text) {
+    return problems_of("[io]\n" + key + " = \"" + text + "\"\n");
+  };
+  const auto repeated = [](const std::string& text, int times) {
+    std::string all = text;
+    for (int i = 1; i < times; ++i) all += ", " + text;
+    return all;
+  };
+  EXPECT_EQ(with("addresses", repeated("192.0.2.2/24", 16)), "none");
+  EXPECT_NE(with("addresses", repeated("192.0.2.2/24", 17)).find("at most 16"), std::string::npos);
+  EXPECT_EQ(with("gateway", "192.0.2.1, fe80::1"), "none");
+  for (const char* wrong : {"192.0.2.0/24", "192.0.2.1, 192.0.2.3", "a"}) {
+    EXPECT_NE(with("gateway", wrong).find("one IPv4 and one IPv6"), std::string::npos) << wrong;
+  }
+  EXPECT_EQ(with("routes", repeated("10.0.0.0/8 via 192.0.2.1", 64)), "none");
+  EXPECT_NE(with("routes", repeated("10.0.0.0/8 via 192.0.2.1", 65)).find("at most 64"),
+            std::string::npos);
+  EXPECT_NE(with("routes", "10.0.0.0/8 via fe80::1").find("at most 64"), std::string::npos);
+  EXPECT_NE(with("device", "net_tap0, iface=x").find("PCI address"), std::string::npos);
+  EXPECT_NE(problems_of("[io]\nbackend = \"xdp\"\n").find("\"uring\" or \"dpdk\""),
+            std::string::npos);
+}
+
+TEST(Config, WhatDpdkNeedsGoesTogether) {
+  Config config = every_key_set();
+  EXPECT_TRUE(check_config(config).empty());
+  const auto problem = [](const Config& checked) {
+    const auto problems = check_config(checked);
+    return problems.size() == 1 ? problems[0] : std::to_string(problems.size()) + " problems";
+  };
+  for (const char* listen : {"0.0.0.0:5210", "[::]:5210", "192.0.2.2:5210", "[::1]:5210"}) {
+    config.server.listen = listen;
+    EXPECT_TRUE(check_config(config).empty()) << listen;
+  }
+  config.server.listen = "127.0.0.1:5210";
+  EXPECT_EQ(problem(config),
+            "[server] listen = \"127.0.0.1:5210\": with the backend \"dpdk\" it is one of "
+            "io.addresses, 0.0.0.0 or [::]");
+  config.server.listen = "0.0.0.0:5210";
+  config.io.device = "";
+  EXPECT_EQ(problem(config), "[io] device = \"\": the backend \"dpdk\" needs one");
+  config.io.device = "0000:03:00.0";
+  config.io.gateway = "198.51.100.1";
+  EXPECT_NE(problem(config).find("[io] gateway"), std::string::npos);
+  config.io.gateway = "fe80::1";
+  EXPECT_TRUE(check_config(config).empty());
+  config.io.routes = "10.0.0.0/8 via 198.51.100.1";
+  EXPECT_NE(problem(config).find("[io] routes"), std::string::npos);
+  config.io.routes = "";
+  config.io.addresses = "";
+  EXPECT_EQ(problem(config), "[io] addresses = \"\": the backend \"dpdk\" needs one at least");
+  config.io.backend = IoBackend::uring;
+  EXPECT_TRUE(check_config(config).empty()) << "none of it matters then";
 }
 
 TEST(Config, ChecksWhatFlagsPutTogether) {

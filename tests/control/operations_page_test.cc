@@ -47,7 +47,7 @@ TEST(OperationsPage, NamesEverySettingWithItsDefault) {
   EXPECT_GT(settings, 20u);
   EXPECT_EQ(count(page, "\n| `server.") + count(page, "\n| `registration.") +
                 count(page, "\n| `limits.") + count(page, "\n| `delivery.") +
-                count(page, "\n| `storage.") + count(page, "\n| `log."),
+                count(page, "\n| `io.") + count(page, "\n| `storage.") + count(page, "\n| `log."),
             settings);
 }
 
