@@ -9,7 +9,7 @@ namespace {
 
 // The first byte says which record it is and the second its version.
 enum class RecordKind : std::uint8_t { one_time = 1, signed_once = 2, kyber = 3 };
-constexpr std::uint8_t record_version = 1;
+constexpr std::uint8_t record_version = 2;
 
 StateWriter begin(RecordKind kind, std::uint32_t id) {
   StateWriter out;
@@ -45,16 +45,16 @@ std::unexpected<Error> corrupt() {
 
 SecretBytes PreKeyRecord::write() const {
   StateWriter out = begin(RecordKind::one_time, id);
-  out.bytes(pair.private_key.bytes());
+  write_key_pair(out, pair);
   return out.take();
 }
 
 Result<PreKeyRecord> PreKeyRecord::read(Bytes bytes) {
   ByteReader in(bytes);
   const std::uint32_t id = take_head(in, RecordKind::one_time);
-  const PrivateKey key = take_secret<32>(in);
+  KeyPair pair = take_key_pair(in);
   if (!complete(in)) return corrupt();
-  return PreKeyRecord{id, KeyPair::from_private(key.bytes())};
+  return PreKeyRecord{id, std::move(pair)};
 }
 
 SignedPreKeyRecord SignedPreKeyRecord::generate(std::uint32_t id, const IdentityKeyPair& identity,
@@ -68,7 +68,7 @@ SignedPreKeyRecord SignedPreKeyRecord::generate(std::uint32_t id, const Identity
 SecretBytes SignedPreKeyRecord::write() const {
   StateWriter out = begin(RecordKind::signed_once, id);
   out.u64(milliseconds(created_at));
-  out.bytes(pair.private_key.bytes());
+  write_key_pair(out, pair);
   out.bytes(signature);
   return out.take();
 }
@@ -78,10 +78,9 @@ Result<SignedPreKeyRecord> SignedPreKeyRecord::read(Bytes bytes) {
   SignedPreKeyRecord record;
   record.id = take_head(in, RecordKind::signed_once);
   record.created_at = take_time(in);
-  const PrivateKey key = take_secret<32>(in);
+  record.pair = take_key_pair(in);
   record.signature = take_array<64>(in);
   if (!complete(in)) return corrupt();
-  record.pair = KeyPair::from_private(key.bytes());
   return record;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "crypto/keys.h"
 #include "crypto/secret.h"
 
 // Secret bytes whose number is known at run time only: plaintexts and serialized states. Thread
@@ -78,6 +79,19 @@ class StateWriter {
 
   SecretBytes out_;
 };
+
+// A key pair is stored with its public half: computing that is nine tenths of loading a session.
+inline void write_key_pair(StateWriter& out, const KeyPair& pair) {
+  out.bytes(pair.private_key.bytes());
+  out.bytes(pair.public_key);
+}
+
+inline KeyPair take_key_pair(ByteReader& reader) {
+  KeyPair pair;
+  pair.private_key = take_secret<32>(reader);
+  pair.public_key = take_array<32>(reader);
+  return pair;
+}
 
 // A block of at most `size_max` bytes.
 inline Bytes take_block(ByteReader& reader, std::size_t size_max) {

@@ -59,7 +59,7 @@ struct SessionState {
 
 // The sum of what write() writes.
 inline constexpr std::size_t session_state_size_max =
-    1 + 32 + 32 + 4 + 4 + 32 + 32 + 32 + 32 + 4 + 4            // up to the previous counter
+    1 + 32 + 32 + 4 + 4 + 32 + 32 + 64 + 32 + 4 + 4            // up to the previous counter
     + 4 + receiver_chains_max * (32 + ReadingChain::size_max)  //
     + 1 + 1 + 4 + 4 + 4 + Kyber1024::sizes.ciphertext + 8      // pending
     + 4 + spqr_state_size_max;

@@ -6,7 +6,7 @@
 namespace godwit::crypto::signal {
 namespace {
 
-constexpr std::uint8_t state_version = 1;
+constexpr std::uint8_t state_version = 2;
 
 void write_pending(StateWriter& out, const std::optional<PendingPreKey>& pending) {
   out.present(pending.has_value());
@@ -75,7 +75,7 @@ SecretBytes SessionState::write() const {
   out.u32(remote_registration_id);
   out.bytes(base_key);
   out.bytes(root.bytes());
-  out.bytes(ratchet.private_key.bytes());
+  write_key_pair(out, ratchet);
   out.bytes(sender_chain.key.bytes());
   out.u32(sender_chain.index);
   out.u32(previous_counter);
@@ -95,7 +95,7 @@ Result<SessionState> SessionState::read(Bytes bytes) {
   const std::uint32_t remote_registration_id = in.u32();
   const auto base_key = take_array<32>(in);
   Secret<32> root = take_secret<32>(in);
-  const PrivateKey ratchet = take_secret<32>(in);
+  KeyPair ratchet = take_key_pair(in);
   Secret<32> sender_key = take_secret<32>(in);
   const std::uint32_t sender_index = in.u32();
   const std::uint32_t previous_counter = in.u32();
@@ -111,7 +111,7 @@ Result<SessionState> SessionState::read(Bytes bytes) {
                       .remote_registration_id = remote_registration_id,
                       .base_key = base_key,
                       .root = std::move(root),
-                      .ratchet = KeyPair::from_private(ratchet.bytes()),
+                      .ratchet = std::move(ratchet),
                       .sender_chain = {std::move(sender_key), sender_index},
                       .previous_counter = previous_counter,
                       .receiver_chains = std::move(receiver_chains),
