@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+
+#include "dataplane/tcp/sequence.h"
+#include "dataplane/tcp/syn_cookie.h"
+#include "dataplane/tcp/tcp.h"
+
+// From decisions to segments: the one place where a header is filled in.
+
+namespace godwit::dataplane::tcp {
+
+// The smallest scale that can say our whole window (RFC 7323, 2.3).
+std::uint8_t Tcp::window_scale() const {
+  std::uint8_t scale = 0;
+  while (scale < 14 && (65535U << scale) < settings_.receive_window) ++scale;
+  return scale;
+}
+
+// Silly-window avoidance of the receiver (RFC 9293, 3.8.6.2.2): the edge moves when there is room
+// for a full segment or half the window more, and never back, rounded up when it must be.
+std::uint16_t Tcp::window_to_offer(Connection& connection, bool scaled) {
+  const std::uint32_t waiting =
+      connection.receiver == 0 ? 0 : receivers_[connection.receiver].ready.size();
+  const std::uint32_t space =
+      settings_.receive_window - std::min(waiting, settings_.receive_window);
+  const std::uint32_t wanted = connection.rcv_nxt + space;
+  const std::uint32_t step =
+      std::min<std::uint32_t>(settings_.receive_window / 2, connection.rcv_mss);
+  std::uint32_t edge = connection.rcv_edge;
+  if (after(wanted, edge) && distance(edge, wanted) >= step) edge = wanted;
+  const std::uint32_t window = distance(connection.rcv_nxt, edge);
+  const unsigned scale = scaled && connection.scaling ? connection.rcv_scale : 0;
+  std::uint32_t value = window >> scale;
+  if (before(connection.rcv_nxt + (value << scale), connection.rcv_edge)) ++value;
+  value = std::min(value, 65535U);
+  connection.rcv_edge = later_of(connection.rcv_edge, connection.rcv_nxt + (value << scale));
+  return static_cast<std::uint16_t>(value);
+}
+
+void Tcp::emit(Connection& connection, const Output& output, Instant now) {
+  SegmentOut segment;
+  segment.flow = connection.flow;
+  segment.seq = output.seq;
+  segment.flags = output.flags;
+  segment.ecn = output.ecn;
+  segment.payload = output.payload;
+  if ((output.flags & Flags::ack) != 0) {
+    segment.ack = connection.rcv_nxt;
+    segment.window = window_to_offer(connection, true);
+    connection.last_ack_sent = connection.rcv_nxt;
+    connection.unacked_bytes = 0;
+    connection.ack_now = false;
+    connection.ack_at = never;
+    if (connection.ecn && connection.ecn_echo) segment.flags |= Flags::ece;
+  }
+  if (connection.timestamps) {
+    segment.options.timestamps =
+        Timestamps{timestamp_clock(now) + connection.timestamp_offset, connection.ts_recent};
+  }
+  if (connection.sack && (output.flags & Flags::ack) != 0) {
+    // 40 bytes of options: 12 for timestamps, then 2 and 8 for each block (RFC 2018, 3).
+    const std::size_t room = connection.timestamps ? 3 : 4;
+    Options& options = segment.options;
+    std::size_t count = 0;
+    if (connection.dsack_due) options.sack[count++] = connection.dsack;
+    if (connection.receiver != 0) {
+      count += receivers_[connection.receiver].out_of_order.sack_blocks(
+          hold_memory_, std::span(options.sack).subspan(count, room - count));
+    }
+    options.sack_count = static_cast<std::uint8_t>(count);
+    connection.dsack_due = false;
+  }
+  connection.last_sent = now;
+  ++counters_.segments_out;
+  sink_.transmit(segment);
+}
+
+void Tcp::emit_ack(Connection& connection, Instant now) {
+  if (connection.quick_acks > 0) --connection.quick_acks;
+  emit(connection, {.seq = connection.snd_nxt, .flags = Flags::ack}, now);
+}
+
+// A SYN, or in SYN-RECEIVED after a simultaneous open a SYN and ACK (RFC 9293, figure 8).
+void Tcp::emit_syn(Connection& connection, Instant now) {
+  SegmentOut segment;
+  segment.flow = connection.flow;
+  segment.seq = connection.iss;
+  segment.flags = Flags::syn;
+  if (connection.state == State::syn_received) {
+    segment.flags |= Flags::ack;
+    segment.ack = connection.rcv_nxt;
+    connection.last_ack_sent = connection.rcv_nxt;
+    if (connection.ecn) segment.flags |= Flags::ece;
+  } else if (connection.ecn) {
+    // A SYN sent again asks no more: middle boxes drop such (RFC 3168, 6.1.1.1).
+    if (connection.backoff == 0) {
+      segment.flags |= Flags::ece | Flags::cwr;
+    } else {
+      connection.ecn = false;
+    }
+  }
+  segment.window = window_to_offer(connection, false);
+  segment.options.mss = own_mss(connection.flow);
+  if (connection.scaling) segment.options.window_scale = connection.rcv_scale;
+  segment.options.sack_permitted = connection.sack;
+  if (connection.timestamps) {
+    segment.options.timestamps =
+        Timestamps{timestamp_clock(now) + connection.timestamp_offset, connection.ts_recent};
+  }
+  connection.syn_due = false;
+  connection.last_sent = now;
+  ++counters_.segments_out;
+  sink_.transmit(segment);
+}
+
+// RFC 9293, 3.10.5: of a connection the peer knows.
+void Tcp::emit_reset(const Connection& connection) {
+  SegmentOut segment;
+  segment.flow = connection.flow;
+  segment.seq = connection.snd_nxt;
+  segment.ack = connection.rcv_nxt;
+  segment.flags = Flags::rst | Flags::ack;
+  ++counters_.segments_out;
+  ++counters_.resets_out;
+  sink_.transmit(segment);
+}
+
+void Tcp::send_syn_ack(const HalfOpen& half_open, Instant now, bool cookie) {
+  SegmentOut segment;
+  segment.flow = half_open.flow;
+  segment.seq = half_open.iss;
+  segment.ack = half_open.irs + 1;
+  segment.flags = Flags::syn | Flags::ack;
+  if (half_open.ecn) segment.flags |= Flags::ece;
+  segment.window = static_cast<std::uint16_t>(std::min(settings_.receive_window, 65535U));
+  segment.options.mss = own_mss(half_open.flow);
+  segment.options.sack_permitted = half_open.sack;
+  if (half_open.scaling) segment.options.window_scale = window_scale();
+  if (half_open.timestamps) {
+    const std::uint32_t clock = timestamp_clock(now) + hash_.timestamp_offset(half_open.flow);
+    segment.options.timestamps =
+        Timestamps{cookie ? cookie_timestamp(clock, half_open) : clock, half_open.ts_recent};
+  }
+  ++counters_.segments_out;
+  sink_.transmit(segment);
+}
+
+// RFC 9293, 3.10.7.1: to a segment of no connection.
+void Tcp::answer_unknown(const SegmentIn& segment, Instant now) {
+  ++counters_.dropped_no_connection;
+  if (segment.has(Flags::rst)) return;
+  if (!reset_limit_.take(now, random_)) {
+    ++counters_.resets_limited;
+    return;
+  }
+  SegmentOut answer;
+  answer.flow = segment.flow;
+  if (segment.has(Flags::ack)) {
+    answer.seq = segment.ack;
+    answer.flags = Flags::rst;
+  } else {
+    answer.ack = segment.seq + segment.length();
+    answer.flags = Flags::rst | Flags::ack;
+  }
+  ++counters_.segments_out;
+  ++counters_.resets_out;
+  sink_.transmit(answer);
+}
+
+}  // namespace godwit::dataplane::tcp

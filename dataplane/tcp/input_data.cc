@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "dataplane/tcp/sequence.h"
+#include "dataplane/tcp/tcp.h"
+
+// Bytes and FIN of the peer (RFC 9293, 3.10.7.4, seventh and eighth). In order they go to the user
+// as they lie in the segment; what cannot is held in pool memory. Urgent data is data (RFC 6093).
+
+namespace godwit::dataplane::tcp {
+
+void Tcp::take_data(std::uint32_t index, const SegmentIn& segment, Instant now, Events events) {
+  Connection& connection = connections_[index];
+  if (connection.fin_taken) return;
+  std::uint32_t sequence = segment.seq;
+  MutableBytes bytes = segment.payload;
+  bool has_fin = segment.has(Flags::fin);
+
+  if (before(sequence, connection.rcv_nxt)) {
+    const std::uint32_t known = distance(sequence, connection.rcv_nxt);
+    if (connection.sack && !bytes.empty()) {
+      connection.dsack = {sequence,
+                          sequence + std::min(known, static_cast<std::uint32_t>(bytes.size()))};
+      connection.dsack_due = true;
+    }
+    bytes = bytes.subspan(std::min<std::size_t>(known, bytes.size()));
+    sequence = connection.rcv_nxt;
+    connection.ack_now = true;
+  }
+  std::uint32_t room = distance(sequence, connection.rcv_edge);
+  if (connection.fin_known) room = std::min(room, distance(sequence, connection.fin_sequence));
+  if (bytes.size() > room) {
+    bytes = bytes.first(room);
+    has_fin = false;
+    connection.ack_now = true;
+  }
+  // RFC 9293, 3.6.1: nobody will read it.
+  if (!bytes.empty() && connection.close_requested &&
+      (connection.reported || settings_.reset_late_data)) {
+    reset(index, now, connection.close_reason, events);
+    return;
+  }
+  if (connection.ecn) {  // RFC 3168, 6.1.3
+    if (segment.has(Flags::cwr)) connection.ecn_echo = false;
+    if (segment.ecn == Ecn::congested) {
+      connection.ecn_echo = true;
+      connection.ack_now = true;
+    }
+  }
+  if (has_fin && !connection.fin_known) {
+    connection.fin_known = true;
+    connection.fin_sequence = sequence + static_cast<std::uint32_t>(bytes.size());
+  }
+  if (sequence != connection.rcv_nxt) {
+    if (!bytes.empty()) hold(connection, sequence, bytes);
+    emit_ack(connection, now);  // RFC 5681, 4.2: at once
+    return;
+  }
+  if (!bytes.empty()) {
+    const bool fills_gap =
+        connection.receiver != 0 && !receivers_[connection.receiver].out_of_order.empty();
+    if (!deliver(index, bytes, events)) {
+      ++counters_.dropped_no_memory;
+      return;
+    }
+    if (fills_gap) drain_held(index, events);
+    // RFC 9293, 3.8.6.3: every second full segment, and no later than the delay.
+    if (fills_gap || connection.quick_acks > 0 ||
+        connection.unacked_bytes >= 2 * std::uint32_t{connection.rcv_mss}) {
+      connection.ack_now = true;
+    } else {
+      connection.ack_at = std::min(connection.ack_at, now + settings_.delayed_ack);
+      arm(index);
+    }
+  }
+  if (connection.fin_known && connection.fin_sequence == connection.rcv_nxt) {
+    peer_fin(index, now, events);
+  }
+}
+
+// In order, to the user or behind what waits for him; false when there is no memory to wait in.
+bool Tcp::deliver(std::uint32_t index, MutableBytes bytes, Events events) {
+  Connection& connection = connections_[index];
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  const bool waits = !connection.close_requested &&
+                     (connection.paused ||
+                      (connection.receiver != 0 && !receivers_[connection.receiver].ready.empty()));
+  if (waits && !receiver_of(connection).ready.append(hold_memory_, bytes)) return false;
+  connection.rcv_nxt += size;
+  connection.rcv_edge = later_of(connection.rcv_edge, connection.rcv_nxt);
+  connection.unacked_bytes += size;
+  connection.rcv_mss = static_cast<std::uint16_t>(std::clamp<std::uint32_t>(
+      size, connection.rcv_mss, std::max(own_mss(connection.flow), connection.rcv_mss)));
+  if (waits || connection.close_requested) return true;
+  counters_.bytes_in += size;
+  events.on_bytes(name_of(index), connection.user, bytes);
+  return true;
+}
+
+void Tcp::hold(Connection& connection, std::uint32_t sequence, Bytes bytes) {
+  Reassembly& held = receiver_of(connection).out_of_order;
+  const SequenceRange whole{sequence, sequence + static_cast<std::uint32_t>(bytes.size())};
+  switch (held.insert(hold_memory_, sequence, bytes)) {
+    case Reassembly::Insert::held:
+      ++counters_.out_of_order_held;
+      break;
+    case Reassembly::Insert::duplicate:
+      ++counters_.duplicate_segments;
+      if (connection.sack) {
+        connection.dsack = whole;
+        connection.dsack_due = true;
+      }
+      break;
+    case Reassembly::Insert::no_room:
+      ++counters_.dropped_out_of_order;
+      if (receivers_[connection.receiver].empty()) drop_receiver(connection);
+      break;
+  }
+}
+
+// What had been ahead and now is in order.
+void Tcp::drain_held(std::uint32_t index, Events events) {
+  Connection& connection = connections_[index];
+  while (connection.receiver != 0) {
+    Receiver& receiver = receivers_[connection.receiver];
+    HeldRange range = receiver.out_of_order.take(hold_memory_, connection.rcv_nxt);
+    if (!range.bytes) break;
+    const std::uint32_t known = distance(range.begin, connection.rcv_nxt);
+    const auto size = static_cast<std::uint32_t>(range.bytes.bytes().size());
+    if (known >= size) continue;
+    const bool waits =
+        !connection.close_requested && (connection.paused || !receiver.ready.empty());
+    if (waits) {
+      connection.rcv_nxt += size - known;
+      connection.unacked_bytes += size - known;
+      receiver.ready.append(hold_memory_, std::move(range), known);
+    } else {
+      deliver(index, range.bytes.writable().subspan(known, size - known), events);
+    }
+  }
+  if (connection.receiver != 0 && receivers_[connection.receiver].empty()) {
+    drop_receiver(connection);
+  }
+}
+
+// The user has resumed: what waited, until he pauses again.
+void Tcp::deliver_ready(std::uint32_t index, Events events) {
+  Connection& connection = connections_[index];
+  while (connection.receiver != 0 && !connection.paused && !connection.close_requested) {
+    Receiver& receiver = receivers_[connection.receiver];
+    if (receiver.ready.empty()) break;
+    std::uint32_t skip = 0;
+    queues::Buffer buffer = receiver.ready.take(hold_memory_, skip);
+    const MutableBytes bytes = buffer.writable().subspan(skip, buffer.bytes().size() - skip);
+    counters_.bytes_in += bytes.size();
+    events.on_bytes(name_of(index), connection.user, bytes);
+  }
+  if (connection.receiver != 0 && receivers_[connection.receiver].empty()) {
+    drop_receiver(connection);
+  }
+  // The window opens again: the peer is told once it is worth a segment.
+  const std::uint32_t waiting =
+      connection.receiver == 0 ? 0 : receivers_[connection.receiver].ready.size();
+  const std::uint32_t wanted = connection.rcv_nxt + settings_.receive_window - waiting;
+  const std::uint32_t step =
+      std::min<std::uint32_t>(settings_.receive_window / 2, 2 * std::uint32_t{connection.rcv_mss});
+  const std::uint32_t left = distance(connection.rcv_nxt, connection.rcv_edge);
+  if (connection.synchronized() && !connection.fin_taken && left < settings_.receive_window / 2 &&
+      after(wanted, connection.rcv_edge) && distance(connection.rcv_edge, wanted) >= step) {
+    connection.ack_now = true;
+  }
+  if (connection.fin_taken) tell_peer_finished(index, events);
+}
+
+void Tcp::peer_fin(std::uint32_t index, Instant now, Events events) {
+  Connection& connection = connections_[index];
+  connection.fin_taken = true;
+  ++connection.rcv_nxt;
+  connection.rcv_edge = later_of(connection.rcv_edge, connection.rcv_nxt);
+  connection.ack_now = true;
+  if (connection.receiver != 0) {
+    receivers_[connection.receiver].out_of_order.clear(hold_memory_);
+    if (receivers_[connection.receiver].empty()) drop_receiver(connection);
+  }
+  switch (connection.state) {
+    case State::established:
+      connection.state = State::close_wait;
+      tell_peer_finished(index, events);
+      break;
+    case State::fin_wait_1:
+      connection.state = State::closing;
+      tell_peer_finished(index, events);
+      break;
+    case State::fin_wait_2:
+      tell_peer_finished(index, events);
+      settle(index, now, events);
+      break;
+    default:
+      break;
+  }
+}
+
+// Once, and not before the user has all bytes.
+void Tcp::tell_peer_finished(std::uint32_t index, Events events) {
+  Connection& connection = connections_[index];
+  if (connection.peer_finished_told || connection.close_requested) return;
+  if (connection.receiver != 0 && !receivers_[connection.receiver].ready.empty()) return;
+  connection.peer_finished_told = true;
+  if (events.knows_half_close()) {
+    events.on_peer_finished(name_of(index), connection.user);
+    return;
+  }
+  connection.close_reason = io::CloseReason::peer_closed;
+  begin_close(connection);
+}
+
+}  // namespace godwit::dataplane::tcp

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/connection_name.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "dataplane/io/stream.h"
+#include "dataplane/tcp/answer_limits.h"
+#include "dataplane/tcp/connection.h"
+#include "dataplane/tcp/counters.h"
+#include "dataplane/tcp/flow_hash.h"
+#include "dataplane/tcp/receiver.h"
+#include "dataplane/tcp/seams.h"
+#include "dataplane/tcp/sender.h"
+#include "dataplane/tcp/settings.h"
+#include "dataplane/tcp/syn_cache.h"
+#include "dataplane/tcp/time_wait.h"
+#include "dataplane/tcp/timer_wheel.h"
+#include "dataplane/tcp/wire/segment.h"
+#include "queues/buffer.h"
+#include "queues/hash_index.h"
+#include "queues/slab.h"
+
+// TCP (RFC 9293) for one shard: segments and time in, segments and events out. No I/O, no clock.
+//
+// Thread safety: none; one instance per shard, on its thread, sharing nothing.
+//
+// The order of a turn: on_segment and on_icmp for what has arrived, expire(now), flush(now). Events
+// come from these only; the calls of a user (listen ... set_user) never make one, and never
+// transmit: what they cause leaves with the next flush. A handler may make any of these calls while
+// it is called. The rules are those of dataplane/io/stream.h.
+
+namespace godwit::dataplane::tcp {
+
+// For tests, for what an operator asks, and for a socket layer's TCP_INFO.
+struct ConnectionInfo {
+  State state = State::closed;
+  std::uint16_t mss = 0;
+  std::uint32_t send_window = 0;  // bytes the peer takes
+  std::uint32_t congestion_window = 0;
+  std::uint32_t slow_start_threshold = 0;
+  std::uint32_t queued = 0;     // bytes not acknowledged
+  std::uint32_t in_flight = 0;  // of these, thought to be in the network
+  std::uint32_t held = 0;       // bytes that wait for the user to resume
+  Duration rtt{};
+  Duration timeout{};  // RTO, not doubled
+  bool timestamps = false;
+  bool sack = false;
+  bool scaling = false;
+  bool ecn = false;
+};
+
+class Tcp {
+ public:
+  // `random` and `sink` outlive the stack.
+  template <SegmentSink Sink>
+  Tcp(const Settings& settings, std::uint16_t shard, RandomSource& random, Sink& sink)
+      : Tcp(settings, shard, random, SinkView(sink)) {}
+  Tcp(const Settings& settings, std::uint16_t shard, RandomSource& random, SinkView sink);
+  // The end forgets every connection without a word to peers or handler.
+  Tcp(const Tcp&) = delete;
+  Tcp& operator=(const Tcp&) = delete;
+
+  // --- Up. The payload of `segment` may be overwritten.
+  void on_segment(const SegmentIn& segment, Instant now, Events events);
+  void on_icmp(const IcmpError& error, Instant now, Events events);
+  // What is due at `now`.
+  void expire(Instant now, Events events);
+  // Sends what was decided and not sent yet: one acknowledgement for a turn, data gathered; and
+  // reports what the user's own calls have caused.
+  void flush(Instant now, Events events);
+  // When expire() or flush() has something to do next; in the past when flush() has now.
+  Instant next_deadline() const;
+
+  // --- Down.
+  // An address of all zeros stands for any; port 0 takes a free one. Returns the port. Errors:
+  // exists, limit.
+  Result<std::uint16_t> listen(const IpAddress& local, std::uint16_t port);
+  void stop_listening();  // everywhere
+  void stop_listening(const IpAddress& local, std::uint16_t port);
+  // From flow.local to flow.remote; local_port 0 takes a free one of 32768-60999. on_open or
+  // on_closed(failed) follows. Errors: exists, limit (connections or ports), invalid.
+  Result<ConnectionName> connect(Flow flow);
+  void set_user(ConnectionName name, std::uint64_t user);
+  // All bytes or 0; then on_writable follows once there is room (stream.h, rule 5).
+  std::size_t send(ConnectionName name, std::span<const Bytes> chunks);
+  void pause_receive(ConnectionName name);
+  void resume_receive(ConnectionName name);
+  void close(ConnectionName name, io::CloseMode mode);
+  // FIN after what is queued; bytes still come. on_closed comes when the peer has ended too.
+  void shutdown_send(ConnectionName name);
+  void set_nagle(ConnectionName name, bool on);
+  // All zeros for a stale name.
+  Flow flow_of(ConnectionName name) const;
+  std::optional<ConnectionInfo> info(ConnectionName name) const;
+
+  // --- Numbers.
+  const Counters& counters() const { return counters_; }
+  std::size_t open_connections() const { return open_; }  // that a user has
+  std::size_t control_blocks() const { return connections_.used(); }
+  std::size_t orphans() const { return orphans_; }
+  std::size_t half_open() const { return syn_cache_.size(); }
+  std::size_t time_waits() const { return time_wait_.size(); }
+  std::size_t armed_timers() const { return wheel_.size(); }
+  std::size_t senders() const { return senders_.used(); }
+  std::size_t receivers() const { return receivers_.used(); }
+  // Bytes of queues, both ways. Exact after a flush.
+  std::size_t buffers_in_use() const { return buffers_.in_use(); }
+  // Taken from the system.
+  std::size_t memory_bytes() const;
+
+ private:
+  struct Listener {
+    IpAddress local;
+    std::uint16_t port = 0;
+  };
+  struct EntryOf {
+    queues::Slab<Connection>* connections;
+    TimerEntry& operator()(std::uint32_t index) const { return (*connections)[index].timer; }
+  };
+  // What one segment acknowledged.
+  struct Acked {
+    std::uint32_t bytes = 0;      // newly, in order
+    std::uint32_t delivered = 0;  // newly, in order or not
+    std::uint32_t segments = 0;   // in order
+    bool advanced = false;
+    bool duplicate = false;  // RFC 5681, 2
+    bool dsack = false;
+    bool progress = false;  // something that was sent again has not been lost once more
+    Instant newest_sent{};  // of the newest sent once
+    bool has_newest = false;
+  };
+  struct Output {
+    std::uint32_t seq = 0;
+    std::uint8_t flags = 0;
+    Ecn ecn = Ecn::not_capable;
+    std::span<const Bytes> payload{};
+  };
+
+  // Names and memory (tcp.cc).
+  ConnectionName name_of(std::uint32_t index) const;
+  std::uint32_t find(ConnectionName name) const;  // 0: stale
+  std::uint32_t allocate(const Flow& flow, std::uint64_t place);
+  void release(std::uint32_t index);
+  Sender& sender_of(Connection& connection);
+  Receiver& receiver_of(Connection& connection);
+  void drop_sender(Connection& connection);
+  void drop_receiver(Connection& connection);
+  SendMemory send_memory() { return {buffers_, blocks_}; }
+  void into_turn(std::uint32_t index);
+  std::uint16_t own_mss(const Flow& flow) const;
+  void set_mss(Connection& connection);
+  std::uint32_t initial_window(const Connection& connection) const;
+  std::uint16_t free_port(const Flow& flow);
+
+  // The end of a connection (ending.cc).
+  void report(std::uint32_t index, io::CloseReason reason, Events events);
+  void finish(std::uint32_t index, io::CloseReason reason, Events events);
+  void reset(std::uint32_t index, Instant now, io::CloseReason reason, Events events);
+  void enter_time_wait(std::uint32_t index, Instant now, Events events);
+  bool settle(std::uint32_t index, Instant now, Events events);
+  void make_orphan(std::uint32_t index, Instant now, Events events);
+  void begin_close(Connection& connection);
+
+  // Input (input_*.cc).
+  void segment_without_connection(const SegmentIn& segment, std::uint64_t place, Instant now,
+                                  Events events);
+  bool listens(const Flow& flow) const;
+  void listen_syn(const SegmentIn& segment, std::uint64_t place, Instant now);
+  void half_open_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
+                         Instant now, Events events);
+  bool cookie_segment(const SegmentIn& segment, std::uint64_t place, Instant now, Events events);
+  void accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint64_t place, Instant now,
+              Events events);
+  bool time_wait_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
+                         Instant now);
+  void answer_unknown(const SegmentIn& segment, Instant now);
+  void send_syn_ack(const HalfOpen& half_open, Instant now, bool cookie);
+
+  void syn_sent_segment(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);
+  void take_syn_options(Connection& connection, const SegmentIn& segment, Instant now);
+  void establish(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);
+
+  void connection_segment(std::uint32_t index, const SegmentIn& segment, Instant now,
+                          Events events);
+  bool check_timestamp(std::uint32_t index, const SegmentIn& segment, Instant now);
+  bool check_sequence(std::uint32_t index, const SegmentIn& segment, Instant now);
+  bool check_reset(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);
+  bool check_ack(std::uint32_t index, const SegmentIn& segment, Instant now);
+  void answer_or_limit(Connection& connection, Instant now);
+
+  void take_ack(std::uint32_t index, const SegmentIn& segment, Instant now);
+  Acked acknowledge(Connection& connection, const SegmentIn& segment, Instant now);
+  void take_sacks(Connection& connection, const SegmentIn& segment, Acked& acked, Instant now);
+  void delivered(Connection& connection, const SentSegment& segment, const SegmentIn& from,
+                 Acked& acked, Instant now);
+  void take_window(Connection& connection, const SegmentIn& segment);
+  bool own_fin_acked(std::uint32_t index, Instant now, Events events);
+
+  void take_data(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);
+  bool deliver(std::uint32_t index, MutableBytes bytes, Events events);
+  void hold(Connection& connection, std::uint32_t sequence, Bytes bytes);
+  void drain_held(std::uint32_t index, Events events);
+  void deliver_ready(std::uint32_t index, Events events);
+  void peer_fin(std::uint32_t index, Instant now, Events events);
+  void tell_peer_finished(std::uint32_t index, Events events);
+
+  // Loss and congestion (recovery.cc, rack.cc).
+  void react(Connection& connection, const SegmentIn& segment, const Acked& acked, Instant now);
+  bool detect_losses(Connection& connection, Sender& sender, const Acked& acked, Instant now);
+  bool rack_detect(Connection& connection, Sender& sender, Instant now);
+  Duration rack_window(const Connection& connection, const Sender& sender) const;
+  void rack_delivered(Connection& connection, Sender& sender, const SentSegment& segment,
+                      const SegmentIn& from, Instant now);
+  void rack_dsack(Connection& connection, Sender& sender);
+  void enter_recovery(Connection& connection, Sender& sender);
+  void reduce_proportionally(Connection& connection, Sender& sender, const Acked& acked,
+                             bool newly_lost);
+  void take_congestion_mark(Connection& connection, Sender& sender, const SegmentIn& segment);
+  void tail_probe_acked(Connection& connection, Sender& sender, const SegmentIn& segment,
+                        const Acked& acked);
+  std::uint32_t pipe(const Connection& connection, const Sender& sender) const;
+  void timed_out(std::uint32_t index, Instant now, Events events);
+  void send_tail_probe(Connection& connection, Sender& sender, Instant now);
+  void lower_mss(Connection& connection, std::uint32_t mtu);
+
+  // Output (output.cc, emit.cc).
+  void turn(std::uint32_t index, Instant now, Events events);
+  void send_queued(std::uint32_t index, Instant now);
+  bool send_lost(Connection& connection, Sender& sender, Instant now);
+  bool send_new(Connection& connection, Sender& sender, Instant now);
+  bool worth_sending(const Connection& connection, const Sender& sender, std::uint32_t size,
+                     std::uint32_t usable) const;
+  void transmit_new(Connection& connection, Sender& sender, std::uint32_t size, Instant now);
+  void retransmit(Connection& connection, Sender& sender, std::uint32_t record, Instant now);
+  void send_window_probe(Connection& connection, Sender& sender, Instant now);
+  void emit(Connection& connection, const Output& output, Instant now);
+  void emit_ack(Connection& connection, Instant now);
+  void emit_syn(Connection& connection, Instant now);
+  void emit_reset(const Connection& connection);
+  std::uint16_t window_to_offer(Connection& connection, bool scaled);
+  std::uint8_t window_scale() const;
+
+  // Timers (timers.cc).
+  void fire(std::uint32_t index, Instant now, Events events);
+  void arm(std::uint32_t index);
+  void retransmit_due(std::uint32_t index, Instant now, Events events);
+  void state_due(std::uint32_t index, Instant now, Events events);
+  void set_retransmit_timer(Connection& connection, Instant now);
+  Duration timeout_of(const Connection& connection) const;
+  void window_probe_due(std::uint32_t index, Instant now, Events events);
+  void keep_alive(std::uint32_t index, Instant now, Events events);
+  void set_keepalive(Connection& connection);
+  bool give_up(const Connection& connection, Instant now) const;
+
+  const Settings settings_;
+  const std::uint16_t shard_;
+  RandomSource& random_;
+  const SinkView sink_;
+  const FlowHash hash_;
+
+  queues::BufferPool buffers_;
+  queues::Slab<Connection> connections_;
+  std::vector<std::uint16_t> generations_;  // by index; it survives the connection
+  queues::Slab<Sender, 256> senders_;
+  queues::Slab<Receiver, 256> receivers_;
+  queues::Slab<SendBlock> blocks_;
+  SentSegments sent_;
+  queues::Slab<HeldRange> ranges_;
+  HoldMemory hold_memory_;
+  queues::HashIndex flows_;
+  TimerWheel<EntryOf> wheel_;
+
+  std::vector<Listener> listeners_;
+  SynCache syn_cache_;
+  TimeWaitTable time_wait_;
+  Instant cookie_sent_at_ = Instant::min();
+  AnswerLimit challenge_limit_;
+  AnswerLimit reset_limit_;
+
+  std::vector<std::uint32_t> turn_;     // has something to send or to report
+  std::vector<std::uint32_t> turning_;  // the same while flush goes through it
+  std::vector<std::uint32_t> memory_waiters_;
+  Instant now_{};  // of the last call that had it, for the numbers of new connections
+  std::size_t open_ = 0;
+  std::size_t orphans_ = 0;
+  std::uint32_t port_counter_ = 0;
+  Counters counters_;
+};
+
+}  // namespace godwit::dataplane::tcp
