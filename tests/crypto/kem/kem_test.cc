@@ -5,6 +5,7 @@
 
 #include "crypto/kem/incremental.h"
 #include "crypto/kem/keccak.h"
+#include "tests/crypto/kem/textbook.h"
 
 // Properties that hold for every set, and the rules that the split adds.
 
@@ -75,6 +76,33 @@ TYPED_TEST(KemTest, ANumberThatIsNotBelowQIsForKyberOnly) {
   EXPECT_EQ(TypeParam::encapsulate(pair.public_key, random).has_value(), taken);
   pair.public_key[0] = 0x00;  // 3328
   EXPECT_TRUE(TypeParam::key_valid(pair.public_key));
+}
+
+// Keys and ciphertexts that fit, that nearly fit, and that are noise.
+TYPED_TEST(KemTest, DecapsulationIsThatOfTheStandard) {
+  SeededRandom random(8);
+  const auto textbook = testing::Textbook::of<TypeParam>();
+  const auto compare = [&](const auto& key, const auto& ciphertext) {
+    const auto secret = TypeParam::decapsulate(key, ciphertext);
+    EXPECT_EQ(to_hex(secret.bytes()), to_hex(textbook.decapsulate(key.bytes(), ciphertext)));
+  };
+  const auto pair = TypeParam::generate(random);
+  const auto made = TypeParam::encapsulate(pair.public_key, random);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(to_hex(textbook.decapsulate(pair.private_key.bytes(), made->ciphertext)),
+            to_hex(made->shared_secret.bytes()));
+  compare(pair.private_key, made->ciphertext);
+  for (int round = 0; round < 4; ++round) {
+    auto ciphertext = made->ciphertext;
+    ciphertext[random.below(ciphertext.size())] ^= 1u << random.below(8);
+    compare(pair.private_key, ciphertext);
+    auto key = pair.private_key.copy();
+    key.data()[random.below(key.size)] ^= 1u << random.below(8);
+    compare(key, made->ciphertext);
+    random.fill(ciphertext);
+    random.fill(key.writable());
+    compare(key, ciphertext);
+  }
 }
 
 template <typename K>
