@@ -5,6 +5,7 @@
 #include <array>
 
 #include "control/blocking.h"
+#include "crypto/signal/device_tag.h"
 
 namespace godwit::control {
 namespace {
@@ -38,6 +39,7 @@ Control::Control(Options options)
              .counters = counters_,
              .hash_user = options_.hash_user,
              .home_shard = options_.home_shard,
+             .announce = [this](const std::string& user) { announce(user); },
              .post = [this](unsigned shard, const Command& command) { post(shard, command); }}) {
   counters_.set(ControlMetric::accounts, options_.accounts.account_count());
 }
@@ -165,10 +167,22 @@ Control::Outcome Control::answer_server_iq(const Command& command, Now now) {
   return Outcome::done;
 }
 
+// A record without the key directory's part is better than none.
 queues::AccountRecord Control::record_of(const Account& account) const {
   queues::AccountRecord record{
       .account_id = account.id, .status = account.status, .user = account.user};
-  for (const Device& device : account.devices) record.devices.push_back({device.id, device.key});
+  for (const Device& device : account.devices) {
+    record.devices.push_back({.id = device.id, .key = device.key});
+  }
+  const auto listed = options_.keys.devices(account.id);
+  record.tags_known = listed.has_value();
+  for (std::size_t i = 0; listed && i < listed->size(); ++i) {
+    const KeyDirectory::Device& keys = (*listed)[i];
+    const auto found =
+        std::ranges::find(record.devices, keys.device, &queues::AccountRecord::Device::id);
+    if (found == record.devices.end()) continue;
+    found->tag = crypto::signal::device_tag(keys.device, keys.identity);
+  }
   for (const std::string& user : account.blocks) record.blocks.push_back(options_.hash_user(user));
   return record;
 }

@@ -236,7 +236,8 @@ std::optional<Condition> KeyDirectory::carry_out(DeviceName device, const Prekey
   if (!starts && !std::ranges::equal(identity, row->identity)) return Condition::conflict;
   if (const auto refused = check(upload, identity)) return refused;
   if (starts) {
-    done.identity_changed = row && !std::ranges::equal(identity, row->identity);
+    done.list_changed = !row || !std::ranges::equal(identity, row->identity);
+    done.identity_changed = row && done.list_changed;
     start_generation(device, upload, now);
   } else if (const auto refused = rotate(device, *row, upload, now)) {
     return refused;

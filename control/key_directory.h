@@ -67,6 +67,7 @@ class KeyDirectory {
   Result<void> commit_batch();
 
   struct Uploaded {
+    bool list_changed = false;      // a device's first keys, or another identity
     bool identity_changed = false;  // of a device that had another one
   };
   using Condition = protocol::Condition;

@@ -2,6 +2,7 @@
 #include "control/key_service.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace godwit::control {
 
@@ -66,6 +67,9 @@ bool KeyService::ask(const queues::ServerIq& iq, const Command& command, WallTim
 std::size_t KeyService::finish() {
   if (in_batch_) failed_ = !options_.directory.commit_batch() || failed_;
   if (!answers_.empty()) options_.counters.set(ControlMetric::key_store_failing, failed_ ? 1 : 0);
+  // Before the answers, so that who asks for a list now finds the home knowing it. Also when it
+  // failed: a home that has asked in between was told what is not so.
+  for (const std::string& user : std::exchange(lists_changed_, {})) options_.announce(user);
   for (Answer& answer : answers_) {
     if (failed_) write_error(answer, Condition::internal_server_error);
     options_.post(answer.shard, answer.command);
@@ -134,6 +138,7 @@ auto KeyService::upload(const Account& asker, const Command& command,
     return refuse(done->error());
   }
   options_.counters.add(ControlMetric::key_uploads);
+  if ((*done)->list_changed) lists_changed_.insert(asker.user);
   if (!(*done)->identity_changed) return {};
   options_.counters.add(ControlMetric::identities_changed);
   auto told = options_.directory.contacts(asker.id, now);

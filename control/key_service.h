@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class KeyService {
     ControlCounters& counters;
     std::function<std::uint64_t(std::string_view user)> hash_user;
     std::function<unsigned(std::uint64_t hash)> home_shard;
+    // Tells an account's home what the account is now.
+    std::function<void(const std::string& user)> announce;
     // Where answers and notices go; there is room for as many answers as there were questions.
     std::function<void(unsigned shard, const queues::Command& command)> post;
   };
@@ -80,7 +83,8 @@ class KeyService {
 
   Options options_;
   std::vector<Answer> answers_;
-  std::vector<Notice> new_notices_;  // of this turn, once it is durable
+  std::vector<Notice> new_notices_;      // of this turn, once it is durable
+  std::set<std::string> lists_changed_;  // users of this turn
   std::deque<Notice> notices_;
   std::uint64_t notices_sent_ = 0;
   bool in_batch_ = false;

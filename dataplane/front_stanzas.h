@@ -91,9 +91,11 @@ bool Front<Io>::on_message(Session& session, Bytes content) {
   GODWIT_CHECK(protocol::write_message_body(body, forwarded, {settings_.domain}));
   buffer.resize(head + body.size());
   return post_home(session, {.kind = queues::CommandKind::message,
+                             .detail = message->device_digest ? std::uint8_t{1} : std::uint8_t{0},
                              .number = number,
                              .session = session.name,
                              .account = hash_user(message->peer.user),
+                             .sequence = message->device_digest.value_or(0),
                              .id = message->id,
                              .sender = session.account,
                              .sender_device = session.device,
@@ -337,6 +339,10 @@ void Front<Io>::handle(queues::Command command) {
     case CommandKind::server_iq_reply:
       append(*session, {.buffer = std::move(buffer), .type = OutputKind::encoded});
       if (session->state == SessionState::closing) return;
+      return settle(*session, command.number);
+    case CommandKind::device_list:
+      append(*session, {.buffer = std::move(buffer), .type = OutputKind::encoded});
+      if (command.detail == 0 || session->state == SessionState::closing) return;
       return settle(*session, command.number);
     case CommandKind::backlog_end:
       return append(*session, {.type = OutputKind::backlog_end});

@@ -89,7 +89,8 @@ class Home {
     // Storage could not say what it holds. Devices may connect; messages to them are refused,
     // because nothing may be delivered before what is stored. Asked again from retry_at on.
     bool store_unknown = false;
-    bool refreshed = false;  // the record was asked for again because a device was unknown
+    bool tags_known = false;  // what the mailboxes say of identities is the key directory's word
+    bool refreshed = false;   // the record was asked for again because a device was unknown
   };
   static_assert(sizeof(Account) <= 80, "an idle account pays this");
   // Until what found no room is tried again.
@@ -157,6 +158,13 @@ class Home {
   void refuse_entry(queues::Mailbox& mailbox, std::uint32_t entry, protocol::Condition condition);
   void relay(std::uint32_t index, queues::Command command);
   void drop_ephemeral(std::uint32_t index, queues::Command command, Now now);
+
+  // home_devices.cc
+  protocol::DeviceList devices_with_keys(const Account& account) const;
+  bool is_for_others(const Account& account, const queues::Command& command) const;
+  queues::Buffer write_devices(const Account& account, const queues::Command& command, bool gone);
+  void tell_of_devices(const Account& account, const queues::Command& command);
+  bool drop_for_gone(const Account& account, const queues::Command& command);
 
   // home_delivery.cc
   void pump(queues::MailboxName name, queues::Mailbox& mailbox, Now now);

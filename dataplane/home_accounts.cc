@@ -169,12 +169,14 @@ void Home::apply_record(std::uint32_t index, const queues::AccountRecord& record
   Account& account = accounts_[index];
   account.account_id = record.account_id;
   account.status = record.status;
+  account.tags_known = record.tags_known;
   account.blocks.assign(record.blocks);
   std::vector<std::uint32_t> kept;  // in the record's order
   for (const auto& known : record.devices) {
     std::uint32_t i = find_device(account, known.id);
     if (i == 0) i = mailboxes_.create(index, known.id, sequence_floor_ + 1).index;
     mailboxes_.at(i).key = known.key;
+    mailboxes_.at(i).tag = known.tag;
     kept.push_back(i);
   }
   for (const std::uint32_t i : devices_of(account)) {

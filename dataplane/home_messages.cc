@@ -30,9 +30,12 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
   }
   if (account.first_mailbox == 0 ||
       (envelope.to_device != 0 && find_device(account, envelope.to_device) == 0)) {
+    if (account.first_mailbox != 0 && drop_for_gone(account, command)) return;
     return refuse(command, Condition::item_not_found);
   }
   if (account.store_unknown) return refuse(command, Condition::resource_constraint);
+  // Before what is seen again is settled: its sender may not have heard.
+  if (is_for_others(account, command)) tell_of_devices(account, command);
   if (envelope.ephemeral) return drop_ephemeral(index, command, now);
   if (answer_duplicate(account, command)) return;
   const std::size_t bytes = command.buffer->capacity + sizeof(queues::BufferBlock);

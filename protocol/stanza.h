@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
+#include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -30,6 +33,7 @@ enum class StanzaType : std::uint8_t {
   iq = 0x03,
   error = 0x04,          // gateway: one stanza of yours was refused
   ack = 0x05,            // both: cumulative
+  device_list = 0x06,    // gateway: a message of yours was for another list of devices
   login = 0x08,          // client: first stanza of a session
   register_ = 0x09,      // client: before login
   registered = 0x0a,     // gateway
@@ -90,6 +94,21 @@ enum class StreamCondition : std::uint8_t {
 };
 std::string_view to_text(StreamCondition condition);
 
+// One device of an account that has published keys, and which identity it has (crypto/signal/
+// device_tag.h).
+struct DeviceTag {
+  std::uint16_t device = 0;
+  std::uint32_t tag = 0;
+  friend bool operator==(const DeviceTag&, const DeviceTag&) = default;
+};
+// Of a list, in whatever order. Tags are hashes, so with a device missing, too many or changed it
+// is another one but once in 65 536 times. Two bytes, because every message pays for it.
+constexpr std::uint16_t digest_of(std::span<const DeviceTag> list) {
+  std::uint32_t digest = 0;
+  for (const DeviceTag& device : list) digest ^= device.tag;
+  return static_cast<std::uint16_t>(digest ^ digest >> 16);
+}
+
 // RFC 6121, 5.2.2. Error is a stanza of its own here.
 enum class MessageType : std::uint8_t { normal = 0, chat = 1, groupchat = 2, headline = 3 };
 
@@ -100,7 +119,9 @@ struct Message {
   bool ephemeral = false;      // XEP-0334 no-store: dropped when not deliverable now, never stored
   std::uint64_t sequence = 0;  // gateway only: relative to the base; 0 = one more than the last
   std::uint32_t delay_s = 0;   // gateway only, XEP-0203: seconds since acceptance; 0 = none
-  Bytes payload;               // opaque, ≤ payload_size_max
+  // Client only: digest_of the recipient's list that this was encrypted for.
+  std::optional<std::uint16_t> device_digest{};
+  Bytes payload;  // opaque, ≤ payload_size_max
 };
 
 // RFC 6121, 4.7.1, and the availability itself.
@@ -131,6 +152,16 @@ struct StanzaError {
   std::uint32_t number = 0;               // its stanza number; confirmed by Ack::refusal
   Condition condition = Condition::bad_request;
   std::string_view text;  // for people, ≤ error_text_size_max
+};
+
+// The recipient's devices are others than the message's digest says: all of them, by rising number.
+// Comes before the acknowledgement that covers the message, which is kept all the same.
+struct DeviceList {
+  std::uint32_t number = 0;  // the message's stanza number
+  bool gone = false;         // it was for a device that is no more, and is dropped
+  std::size_t count = 0;
+  std::array<DeviceTag, devices_per_account_max> devices{};
+  std::span<const DeviceTag> list() const { return std::span(devices).first(count); }
 };
 
 struct Ack {
@@ -203,6 +234,7 @@ Parsed<Message> read_message(Bytes content, Context context, Side side, JidScrat
 Parsed<Presence> read_presence(Bytes content, Context context, JidScratch& scratch);
 Parsed<Iq> read_iq(Bytes content, Context context, JidScratch& scratch);
 Parsed<StanzaError> read_error(Bytes content);
+Parsed<DeviceList> read_device_list(Bytes content);
 Parsed<Ack> read_ack(Bytes content);
 Parsed<Login> read_login(Bytes content, JidScratch& scratch);        // domain always written out
 Parsed<Register> read_register(Bytes content, JidScratch& scratch);  // domain always written out
@@ -218,6 +250,7 @@ bool write(ByteWriter& out, const Message& message, Context context);
 bool write(ByteWriter& out, const Presence& presence, Context context);
 bool write(ByteWriter& out, const Iq& iq, Context context);
 bool write(ByteWriter& out, const StanzaError& error);
+bool write(ByteWriter& out, const DeviceList& list);
 bool write(ByteWriter& out, const Ack& ack);
 bool write(ByteWriter& out, const Login& login);
 bool write(ByteWriter& out, const Register& request);

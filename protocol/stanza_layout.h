@@ -8,12 +8,17 @@
 
 namespace godwit::protocol::layout {
 
-// Message: `type (2 bits) · ephemeral · has sequence · has delay`.
+// Message: `type (2 bits) · ephemeral · has sequence · has delay · has device digest`.
 inline constexpr std::uint8_t message_type_mask = 0x03;
 inline constexpr std::uint8_t message_ephemeral = 0x04;
 inline constexpr std::uint8_t message_has_sequence = 0x08;
 inline constexpr std::uint8_t message_has_delay = 0x10;
-inline constexpr std::uint8_t message_known = 0x1f;
+inline constexpr std::uint8_t message_has_digest = 0x20;
+inline constexpr std::uint8_t message_known = 0x3f;
+
+// Device list: `gone`.
+inline constexpr std::uint8_t device_list_gone = 0x01;
+inline constexpr std::uint8_t device_list_known = 0x01;
 
 // Presence: `type (2 bits) · show (3 bits) · has peer`.
 inline constexpr std::uint8_t presence_type_mask = 0x03;

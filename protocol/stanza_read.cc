@@ -11,7 +11,7 @@ namespace {
 using namespace layout;
 
 bool is_known(std::uint8_t type) {
-  return (type >= 0x01 && type <= 0x05) || (type >= 0x08 && type <= 0x11);
+  return (type >= 0x01 && type <= 0x06) || (type >= 0x08 && type <= 0x11);
 }
 
 bool has_no_content(StanzaType type) {
@@ -84,7 +84,9 @@ Parsed<Message> read_message(Bytes content, Context context, Side side, JidScrat
   const bool numbered = (flags & message_has_sequence) != 0;
   const bool delayed = (flags & message_has_delay) != 0;
   if ((flags & ~message_known) != 0) return malformed();
+  const bool has_digest = (flags & message_has_digest) != 0;
   if ((numbered || delayed) && side == Side::from_client) return malformed();
+  if (has_digest && side == Side::from_gateway) return malformed();
   Message message;
   message.type = MessageType{static_cast<std::uint8_t>(flags & message_type_mask)};
   message.ephemeral = (flags & message_ephemeral) != 0;
@@ -93,6 +95,7 @@ Parsed<Message> read_message(Bytes content, Context context, Side side, JidScrat
     message.delay_s = read_u32_varint(in);
     if (message.delay_s == 0) in.fail();
   }
+  if (has_digest) message.device_digest = in.u16();
   message.id = read_present_varint(in);
   message.peer = read_jid(in, context.own_domain, scratch);
   if (!in.ok()) return malformed();
@@ -145,6 +148,24 @@ Parsed<StanzaError> read_error(Bytes content) {
     return malformed();
   }
   return finish(in, error);
+}
+
+Parsed<DeviceList> read_device_list(Bytes content) {
+  ByteReader in(content);
+  DeviceList list;
+  const std::uint8_t flags = in.u8();
+  list.gone = (flags & device_list_gone) != 0;
+  list.number = read_u32_varint(in);
+  if ((flags & ~device_list_known) != 0 || list.number == 0) return malformed();
+  std::uint64_t last = 0;
+  while (in.ok() && !in.at_end()) {
+    if (list.count == list.devices.size()) return std::unexpected(ParseError::too_large);
+    const std::uint64_t device = in.varint();
+    if (device <= last || device > device_max) return malformed();
+    last = device;
+    list.devices[list.count++] = {static_cast<std::uint16_t>(device), in.u32()};
+  }
+  return finish(in, list);
 }
 
 Parsed<Ack> read_ack(Bytes content) {

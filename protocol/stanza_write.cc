@@ -50,11 +50,15 @@ std::uint8_t message_flags(const DeliveryHead& head) {
                                    (head.delay_s != 0 ? message_has_delay : 0));
 }
 
-void write_message_head(Head& out, const DeliveryHead& head) {
-  out.require(head.type <= MessageType::headline);
-  out->u8(message_flags(head));
+void write_message_head(Head& out, const DeliveryHead& head,
+                        std::optional<std::uint16_t> digest = std::nullopt) {
+  // One end writes one, the other the others.
+  out.require(head.type <= MessageType::headline &&
+              (!digest || (head.sequence == 0 && head.delay_s == 0)));
+  out->u8(message_flags(head) | (digest ? message_has_digest : 0));
   if (head.sequence != 0) out->varint(head.sequence);
   if (head.delay_s != 0) out->varint(head.delay_s);
+  if (digest) out->u16(*digest);
 }
 
 bool is_text(std::string_view text) {
@@ -75,7 +79,8 @@ bool write_token(ByteWriter& out, StanzaType type, const Ping& ping) {
 
 bool write(ByteWriter& out, const Message& message, Context context) {
   Head head;
-  write_message_head(head, {message.type, message.ephemeral, message.sequence, message.delay_s});
+  write_message_head(head, {message.type, message.ephemeral, message.sequence, message.delay_s},
+                     message.device_digest);
   head.require(message.id != 0 && message.payload.size() <= payload_size_max);
   head->varint(message.id);
   write_jid(head.out(), message.peer, context.own_domain);
@@ -140,6 +145,22 @@ bool write(ByteWriter& out, const StanzaError& error) {
   head->varint(error.id);
   head->varint(error.number);
   return emit(out, StanzaType::error, head, as_bytes(error.text));
+}
+
+bool write(ByteWriter& out, const DeviceList& list) {
+  GODWIT_CHECK(list.count <= list.devices.size());
+  Head head;
+  head.require(list.number != 0);
+  head->u8(list.gone ? device_list_gone : 0);
+  head->varint(list.number);
+  std::uint16_t last = 0;
+  for (const DeviceTag& device : list.list()) {
+    head.require(device.device > last);
+    last = device.device;
+    head->varint(device.device);
+    head->u32(device.tag);
+  }
+  return emit(out, StanzaType::device_list, head);
 }
 
 bool write(ByteWriter& out, const Ack& ack) {

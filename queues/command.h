@@ -21,7 +21,7 @@ enum class CommandKind : std::uint8_t {
 
   // Front to home.
   message,  // session, number, confirmed, account, sender, sender_device, id, buffer = Envelope +
-            // body
+            // body; detail = 1: sequence = the digest of the devices it is for
   relay,    // presence and iq between accounts: as message; detail = protocol::StanzaType
   attach,   // session, account, number = time of the login (monotonic, ms, wraps), buffer =
             // AttachRequest
@@ -35,6 +35,7 @@ enum class CommandKind : std::uint8_t {
   relayed,   // session, buffer = one encoded stanza
   settled,   // session, number
   refused,   // session, number, id, detail = protocol::Condition, device = protocol::StanzaType
+  device_list,  // session, number, buffer = one encoded stanza; detail = 1: that settles it
   attached,  // session, account, mailbox, sequence = base, sender = backlog
   attach_refused,  // session, detail = protocol::StreamCondition
   backlog_end,     // session

@@ -96,6 +96,7 @@ struct Mailbox {
   std::uint32_t in_flight_bytes = 0;
   std::uint32_t memory_bytes = 0;
   std::uint32_t login_ms = 0;  // of the session: when its front had the login, monotonic, wraps
+  std::uint32_t tag = 0;       // of the device's identity, 0: it has published no keys
   std::uint16_t device = 0;
   std::uint16_t window = 0;
   std::uint16_t in_flight = 0;   // at most the largest window granted

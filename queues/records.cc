@@ -159,14 +159,16 @@ ServerIq decode_server_iq(Bytes bytes) {
 
 Buffer encode(BufferPool& pool, const AccountRecord& record) {
   const std::size_t size =
-      64 + record.user.size() + record.devices.size() * 34 + record.blocks.size() * 8;
+      64 + record.user.size() + record.devices.size() * 38 + record.blocks.size() * 8;
   RecordWriter out(pool.allocate(size));
   out->u64(record.account_id);
   out->u8(static_cast<std::uint8_t>(record.status));
+  out->u8(record.tags_known ? 1 : 0);
   out.text(record.user);
   out->varint(record.devices.size());
   for (const AccountRecord::Device& device : record.devices) {
     out->u16(device.id);
+    out->u32(device.tag);
     out->bytes(device.key);
   }
   out->varint(record.blocks.size());
@@ -179,10 +181,12 @@ AccountRecord decode_account_record(Bytes bytes) {
   AccountRecord record;
   record.account_id = in.u64();
   record.status = static_cast<AccountStatus>(in.u8());
+  record.tags_known = in.u8() != 0;
   record.user = read_text(in);
   record.devices.resize(in.varint());
   for (AccountRecord::Device& device : record.devices) {
     device.id = in.u16();
+    device.tag = in.u32();
     device.key = read_key(in);
   }
   record.blocks.resize(in.varint());

@@ -72,11 +72,13 @@ enum class AccountStatus : std::uint8_t { active = 1, suspended = 2 };
 struct AccountRecord {
   struct Device {
     std::uint16_t id = 0;
+    std::uint32_t tag = 0;  // of its identity (crypto/signal/device_tag.h); 0: no keys published
     PublicKeyBytes key{};
     friend bool operator==(const Device&, const Device&) = default;
   };
   std::uint64_t account_id = 0;  // never used again, also not after removal
   AccountStatus status = AccountStatus::active;
+  bool tags_known = true;  // false: the key directory could not say
   std::string user;
   std::vector<Device> devices;
   std::vector<std::uint64_t> blocks;

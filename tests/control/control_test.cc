@@ -32,7 +32,7 @@ TEST_F(ControlTest, LookupOfAnAccountIsAnsweredWithItsRecord) {
   EXPECT_EQ(record, (queues::AccountRecord{.account_id = (*alice)->id,
                                            .status = AccountStatus::active,
                                            .user = "alice",
-                                           .devices = {{1, key(1)}},
+                                           .devices = {{.id = 1, .key = key(1)}},
                                            .blocks = {hash("eve")}}));
 }
 

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "crypto/signal/device_tag.h"
 #include "tests/control/control_fixture.h"
 #include "tests/control/key_directory_fixture.h"
 
@@ -57,6 +58,12 @@ class KeyServiceTest : public ControlFixture {
     post(user, set, node, device);
     turn();
     heard_ = shards_.hear(0);
+    // A home is told of another list before the one who changed it has its answer.
+    announced_.clear();
+    while (!heard_.empty() && heard_.front().command.kind == CommandKind::account_changed) {
+      announced_.push_back(queues::decode_account_record(heard_.front().bytes));
+      heard_.erase(heard_.begin());
+    }
     EXPECT_FALSE(heard_.empty());
     const Heard first = heard_.front();
     heard_.erase(heard_.begin());
@@ -83,7 +90,8 @@ class KeyServiceTest : public ControlFixture {
 
   std::array<std::uint8_t, 8192> bytes_{};
   ByteWriter writer_{bytes_};
-  std::vector<Heard> heard_;  // by shard 0, behind the answer
+  std::vector<queues::AccountRecord> announced_;  // to shard 0, before the answer
+  std::vector<Heard> heard_;                      // by shard 0, behind the answer
   KeyMaker bo_;
 };
 
@@ -215,6 +223,43 @@ TEST_F(KeyServiceTest, ContactsHearOfANewIdentity) {
   EXPECT_EQ(notice.device, 1);
   EXPECT_EQ(metric(ControlMetric::identities_changed), 1u);
   EXPECT_EQ(metric(ControlMetric::key_notices), 2u);
+}
+
+TEST_F(KeyServiceTest, AHomeHearsOfEveryOtherListAndOfNothingElse) {
+  ASSERT_FALSE(upload("bo", bo_.start()).refused);
+  ASSERT_EQ(announced_.size(), 1u);
+  EXPECT_EQ(announced_[0].user, "bo");
+  EXPECT_TRUE(announced_[0].tags_known);
+  ASSERT_EQ(announced_[0].devices.size(), 1u);
+  EXPECT_EQ(announced_[0].devices[0].key, key(2));
+  const std::uint32_t first = announced_[0].devices[0].tag;
+  EXPECT_EQ(first, crypto::signal::device_tag(1, bo_.identity()));
+
+  protocol::PrekeyUpload more{.generation = 1};
+  more.one_time = {bo_.one_time(10)};
+  ASSERT_FALSE(upload("bo", more).refused);
+  EXPECT_TRUE(announced_.empty()) << "keys to be taken are no other device";
+  ASSERT_FALSE(upload("bo", bo_.start(2)).refused);
+  EXPECT_TRUE(announced_.empty()) << "the same identity";
+  KeyMaker other(9);
+  ASSERT_FALSE(upload("bo", other.start(3)).refused);
+  ASSERT_EQ(announced_.size(), 1u);
+  EXPECT_EQ(announced_[0].devices[0].tag, crypto::signal::device_tag(1, other.identity()));
+  EXPECT_NE(announced_[0].devices[0].tag, first);
+  KeyMaker refused(10);
+  EXPECT_EQ(upload("bo", refused.start(3)).refused, Condition::conflict);
+  EXPECT_TRUE(announced_.empty());
+  ASSERT_FALSE(upload("bo", refused.start(1), 2).refused) << "keys of what is no device of bo";
+  ASSERT_EQ(announced_.size(), 1u);
+  EXPECT_EQ(announced_[0].devices.size(), 1u);
+
+  // And when it asks.
+  shards_.look_up(0, "bo", hash("bo"), 77);
+  turn();
+  const std::vector<Heard> found = shards_.hear(0);
+  ASSERT_EQ(found.size(), 1u);
+  const auto record = queues::decode_account_record(found[0].bytes);
+  EXPECT_EQ(record.devices[0].tag, crypto::signal::device_tag(1, other.identity()));
 }
 
 TEST_F(KeyServiceTest, ARemovedAccountTakesItsKeysAlong) {

@@ -222,10 +222,11 @@ class GatewayWorld {
         queues::AccountRecord record{.user = std::string(as_text(buffer.bytes()))};
         if (record.user == "alice") {
           record.account_id = 1;
-          record.devices = {{1, device_keys[0].public_key}, {2, device_keys[1].public_key}};
+          record.devices = {{.id = 1, .key = device_keys[0].public_key},
+                            {.id = 2, .key = device_keys[1].public_key}};
         } else if (record.user == "bob") {
           record.account_id = 2;
-          record.devices = {{1, device_keys[2].public_key}};
+          record.devices = {{.id = 1, .tag = 0x00010002, .key = device_keys[2].public_key}};
         }
         const bool known = record.account_id != 0;
         port.answer(0, {.kind = known ? Kind::account_found : Kind::account_missing,

@@ -6,6 +6,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/certificate.h"
+#include "crypto/signal/device_tag.h"
 #include "protocol/dictionary.h"
 #include "protocol/frame.h"
 #include "protocol/key_nodes.h"
@@ -102,6 +103,20 @@ const std::map<std::string, Writer>& nodes() {
   return all;
 }
 
+// Whose identity keys are 05 and then 00 01 … 1f, and 05 and then 40 41 … 5f.
+std::array<DeviceTag, 2> bobs_devices() {
+  std::array<DeviceTag, 2> devices{};
+  for (std::uint8_t i = 0; i < 2; ++i) {
+    std::vector<std::uint8_t> identity{0x05};
+    for (std::uint8_t byte = 0; byte < 32; ++byte) {
+      identity.push_back(static_cast<std::uint8_t>(byte + 0x40 * i));
+    }
+    const auto number = static_cast<std::uint16_t>(i + 2);
+    devices[i] = {number, crypto::signal::device_tag(number, identity)};
+  }
+  return devices;
+}
+
 Writer iq(IqType type, std::uint64_t id, const JidView& peer, const Writer& node) {
   return [=](ByteWriter& out) {
     const std::vector<std::uint8_t> element = node ? written(node) : std::vector<std::uint8_t>();
@@ -132,6 +147,9 @@ const std::map<std::string, Writer>& stanzas() {
       {"message delivered-late",
        message({.id = 301, .peer = alice_1, .sequence = 7, .delay_s = 86400, .payload = hi})},
       {"message ephemeral", message({.id = 302, .peer = bob_2, .ephemeral = true, .payload = hi})},
+      {"message for-devices",
+       message(
+           {.id = 303, .peer = bob_2, .device_digest = digest_of(bobs_devices()), .payload = hi})},
       {"presence",
        [](ByteWriter& out) {
          return write(out, Presence{.show = PresenceShow::away, .peer = bob}, context);
@@ -146,6 +164,10 @@ const std::map<std::string, Writer>& stanzas() {
                                    .id = 301,
                                    .number = 2,
                                    .condition = Condition::item_not_found})},
+      {"device_list",
+       stanza(
+           DeviceList{.number = 4, .count = 2, .devices = {bobs_devices()[0], bobs_devices()[1]}})},
+      {"device_list gone", stanza(DeviceList{.number = 4, .gone = true, .count = 0})},
       {"ack from-client", stanza(Ack{.upto = 7})},
       {"ack refusal", stanza(Ack{.upto = 7, .refusal = 2})},
       {"ack from-gateway", stanza(Ack{.upto = 300})},
@@ -278,9 +300,9 @@ TEST(ProtocolPage, StanzasAreReadAndWrittenBack) {
     Bytes rest = bytes;
     const auto read = next_stanza(rest);
     ASSERT_TRUE(read && rest.empty()) << name;
-    const std::string back = to_hex(written([&](ByteWriter& out) {
-      return testing::rewrite(out, *read, context, Side::from_gateway).has_value();
-    }));
+    const Side side = name == "message for-devices" ? Side::from_client : Side::from_gateway;
+    const std::string back = to_hex(written(
+        [&](ByteWriter& out) { return testing::rewrite(out, *read, context, side).has_value(); }));
     EXPECT_EQ(back, to_hex(bytes)) << name;
   }
 }

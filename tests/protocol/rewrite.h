@@ -33,6 +33,8 @@ inline Parsed<void> rewrite(ByteWriter& out, const RawStanza& stanza, Context ow
       return rewritten(out, read_iq(content, own, scratch), own);
     case StanzaType::error:
       return rewritten(out, read_error(content));
+    case StanzaType::device_list:
+      return rewritten(out, read_device_list(content));
     case StanzaType::ack:
       return rewritten(out, read_ack(content));
     case StanzaType::login:

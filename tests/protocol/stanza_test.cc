@@ -86,12 +86,93 @@ TEST_F(StanzaTest, HundredBytesCostAtMostForty) {
                            Case{{"4915112345678", testing::own_domain, 1}, 1'000'000, 100'000},
                            Case{{"alice", testing::own_domain, 1}, 1'000'000, 100'000},
                            Case{{"alice.smith", testing::own_domain, 1}, 1'000'000, 0}}) {
-    const Message message{
+    Message message{
         .id = each.id, .peer = each.peer, .sequence = each.sequence, .payload = payload};
+    // What a client sends has a digest, what is delivered a sequence.
+    if (each.sequence == 0) message.device_digest = 0x1234;
     ASSERT_TRUE(write(fresh(), message, context));
     EXPECT_LE(out_.size() + length_prefix_size + aead_tag_size - payload.size(), 40u)
         << to_text(each.peer);
   }
+}
+
+TEST_F(StanzaTest, ADeviceDigestIsTheClientsToWrite) {
+  const Message sent{.id = 7, .peer = bob, .device_digest = 0, .payload = as_bytes("hi")};
+  ASSERT_TRUE(write(fresh(), sent, context));
+  EXPECT_FALSE(read_message(stanza().content, context, Side::from_gateway, scratch_));
+  const auto read = read_message(stanza().content, context, Side::from_client, scratch_);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->device_digest, std::uint16_t{0});
+  EXPECT_EQ(as_text(read->payload), "hi");
+  // The body that a home keeps does not have it.
+  std::array<std::uint8_t, 100> with_bytes, without_bytes;
+  ByteWriter with(with_bytes), without(without_bytes);
+  ASSERT_TRUE(write_message_body(with, sent, context));
+  Message plain = sent;
+  plain.device_digest.reset();
+  ASSERT_TRUE(write_message_body(without, plain, context));
+  EXPECT_EQ(to_hex(with.written()), to_hex(without.written()));
+  plain.device_digest = 1;
+  plain.sequence = 1;
+  EXPECT_FALSE(write(fresh(), plain, context));
+}
+
+TEST(DeviceDigest, KnowsWhatIsMissingTooManyOrChangedInAnyOrder) {
+  const DeviceTag one{1, 0x11112222}, two{2, 0xdead0001}, changed{2, 0xdead0002};
+  const auto digest = [](std::vector<DeviceTag> list) { return digest_of(list); };
+  EXPECT_EQ(digest({}), 0);
+  EXPECT_EQ(digest({one}), 0x3333);
+  EXPECT_EQ(digest({one, two}), digest({two, one}));
+  EXPECT_NE(digest({one, two}), digest({one}));
+  EXPECT_NE(digest({one, two}), digest({one, changed}));
+}
+
+TEST_F(StanzaTest, DeviceListSurvives) {
+  SeededRandom random(2);
+  for (std::size_t count = 0; count <= devices_per_account_max; ++count) {
+    DeviceList sent{.number = static_cast<std::uint32_t>(random.next_u64()) | 1,
+                    .gone = random.below(2) == 0,
+                    .count = count};
+    for (std::size_t i = 0; i < count; ++i) {
+      sent.devices[i] = {static_cast<std::uint16_t>(device_max - 16 + i),
+                         static_cast<std::uint32_t>(random.next_u64())};
+    }
+    ASSERT_TRUE(write(fresh(), sent));
+    const auto read = read_device_list(stanza().content);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->number, sent.number);
+    EXPECT_EQ(read->gone, sent.gone);
+    EXPECT_TRUE(std::ranges::equal(read->list(), sent.list()));
+  }
+}
+
+TEST_F(StanzaTest, DeviceListsThatCannotBe) {
+  DeviceList list{.number = 1, .count = devices_per_account_max};
+  for (std::size_t i = 0; i < list.count; ++i) list.devices[i].device = std::uint16_t(i + 1);
+  ASSERT_TRUE(write(fresh(), list));
+  std::vector<std::uint8_t> content(stanza().content.begin(), stanza().content.end());
+  ASSERT_TRUE(read_device_list(content));
+  const std::size_t full = content.size();
+  for (const std::uint8_t byte : {17, 0, 0, 0, 0}) content.push_back(byte);
+  EXPECT_EQ(read_device_list(content).error(), ParseError::too_large);
+  for (std::size_t size = 0; size < full; ++size) {
+    const bool between = size >= 2 && (size - 2) % 5 == 0;
+    EXPECT_EQ(read_device_list(Bytes(content).first(size)).has_value(), between) << size;
+  }
+  const auto fault = [](std::vector<std::uint8_t> bytes) {
+    return read_device_list(bytes).error();
+  };
+  EXPECT_EQ(fault({2, 1}), ParseError::malformed);                                // a flag
+  EXPECT_EQ(fault({0, 0}), ParseError::malformed);                                // number 0
+  EXPECT_EQ(fault({0, 1, 0, 0, 0, 0, 0}), ParseError::malformed);                 // device 0
+  EXPECT_EQ(fault({0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0}), ParseError::malformed);  // twice
+  EXPECT_EQ(fault({0, 1, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0}), ParseError::malformed);  // falling
+  EXPECT_EQ(fault({0, 1, 0x80, 0x80, 0x04, 0, 0, 0, 0}), ParseError::malformed);  // 65 536
+  list.number = 0;
+  EXPECT_FALSE(write(fresh(), list));
+  list.number = 1;
+  std::swap(list.devices[0], list.devices[1]);
+  EXPECT_FALSE(write(fresh(), list));
 }
 
 // Whatever its head, an iq that was read can be written again under the longest address: the

@@ -309,7 +309,8 @@ TEST(Records, RoundTrip) {
   BufferPool pool(1 << 20);
   AccountRecord record{.account_id = 7, .status = AccountStatus::suspended, .user = "alice"};
   for (std::uint16_t i = 1; i <= 16; ++i)
-    record.devices.push_back({.id = i, .key = {std::uint8_t(i)}});
+    record.devices.push_back({.id = i, .tag = 0x01020300u + i, .key = {std::uint8_t(i)}});
+  record.tags_known = false;
   for (std::uint64_t i = 0; i < 1000; ++i) record.blocks.push_back(i * i);
   EXPECT_EQ(decode_account_record(encode(pool, record).bytes()), record);
 
