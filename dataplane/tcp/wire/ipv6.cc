@@ -7,6 +7,7 @@ namespace godwit::dataplane::tcp {
 namespace {
 
 constexpr std::uint8_t problem_header_field = 0;
+constexpr std::uint8_t problem_next_header = 1;  // hop-by-hop options are first or nowhere
 constexpr std::uint8_t problem_option = 2;
 constexpr std::uint8_t option_pad_1 = 0;
 constexpr std::uint8_t option_pad_n = 1;
@@ -20,13 +21,17 @@ IpRefusal problem(Drop drop, std::uint8_t code, std::size_t pointer) {
   return {drop, IpRefusal::ParameterProblem{code, static_cast<std::uint32_t>(pointer), false}, {}};
 }
 
+IpRefusal discard() {
+  return {Drop::extension_headers, {}, {}};
+}
+
 // What an option that we do not know says by its first two bits (RFC 8200, 4.2).
 std::optional<IpRefusal> unknown_option(std::uint8_t type, std::size_t offset) {
   switch (type >> 6) {
     case 0:
       return std::nullopt;
     case 1:
-      return IpRefusal{Drop::extension_headers, {}, {}};
+      return discard();
     default: {
       IpRefusal refusal = problem(Drop::extension_headers, problem_option, offset);
       refusal.problem->to_multicast = type >> 6 == 2;
@@ -43,7 +48,7 @@ std::optional<IpRefusal> walk_options(Bytes header, std::size_t offset, bool& ro
     const std::uint8_t type = in.u8();
     if (type == option_pad_1) continue;
     in.take(in.u8());
-    if (!in.ok()) return IpRefusal{Drop::extension_headers, {}, {}};
+    if (!in.ok()) return discard();
     if (type == option_pad_n) continue;
     if (type == option_router_alert) {
       router_alert = true;
@@ -70,29 +75,33 @@ bool is_walked(Protocol protocol) {
          protocol == Protocol::destination_options;
 }
 
-// Sets protocol, protocol_offset and payload to what lies behind the extension headers.
+// Sets protocol, protocol_offset and payload to what lies behind the extension headers. Goes on
+// behind what is to be refused with an answer: whether that may be sent depends on what lies there.
 std::optional<IpRefusal> walk_extensions(IpPacket& packet) {
   std::size_t offset = ipv6_header_size;
+  std::optional<IpRefusal> refusal;
   for (std::size_t count = 0; is_walked(packet.protocol); ++count) {
     const Bytes rest = packet.whole.subspan(offset);
-    if (count == extension_headers_max) return IpRefusal{Drop::extension_headers, {}, {}};
-    if (packet.protocol == Protocol::hop_by_hop && count > 0) {
-      return problem(Drop::extension_headers, 1, packet.protocol_offset);  // first or nowhere
-    }
-    if (rest.size() < 8) return IpRefusal{Drop::extension_headers, {}, {}};
+    if (count == extension_headers_max || rest.size() < 8) return discard();
     const std::size_t size = 8u + rest[1] * 8u;
     if (size > rest.size() || offset + size > ipv6_header_size + extension_bytes_max) {
-      return IpRefusal{Drop::extension_headers, {}, {}};
+      return discard();
     }
-    auto refusal = check_extension(packet.protocol, rest.first(size), offset, packet.router_alert);
-    if (refusal) return refusal;
+    if (!refusal) {
+      refusal =
+          packet.protocol == Protocol::hop_by_hop && count > 0
+              ? problem(Drop::extension_headers, problem_next_header, packet.protocol_offset)
+              : check_extension(packet.protocol, rest.first(size), offset, packet.router_alert);
+    }
+    if (refusal && !refusal->problem) return refusal;
     packet.protocol_offset = static_cast<std::uint16_t>(offset);
     packet.protocol = Protocol{rest[0]};
     offset += size;
   }
-  if (packet.protocol == Protocol::fragment) return IpRefusal{Drop::fragment, {}, {}};
   packet.payload = packet.whole.subspan(offset);
-  return std::nullopt;
+  if (!refusal && packet.protocol == Protocol::fragment)
+    refusal = IpRefusal{Drop::fragment, {}, {}};
+  return refusal;
 }
 
 }  // namespace

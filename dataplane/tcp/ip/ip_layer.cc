@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/tcp/ip/ip_layer.h"
+
+#include <algorithm>
+
+#include "base/result.h"
+
+namespace godwit::dataplane::tcp {
+namespace {
+
+constexpr Duration duplicate_wait = std::chrono::seconds(1);         // RFC 4862, 5.1
+constexpr Duration announcement_interval = std::chrono::seconds(2);  // RFC 5227, 1.1
+constexpr std::uint8_t announcements = 2;
+
+}  // namespace
+
+IpLayer::IpLayer(const NetworkSettings& settings, PortView port, RandomSource& random)
+    : settings_(settings),
+      port_(port),
+      routes_(settings),
+      addresses_(settings),
+      neighbours_(settings.neighbours, settings.link == LinkMode::ethernet ? settings.mtu : 0,
+                  random) {
+  GODWIT_CHECK(check(settings));
+}
+
+void IpLayer::start(Instant now) {
+  now_ = now;
+  if (settings_.link == LinkMode::raw_ip) return;
+  for (const Route& route : settings_.routes) neighbours_.keep(route.gateway, now);
+  for (Addresses::Own& own : addresses_.all()) {
+    own.announcements_left = announcements;
+    own.due = now;
+    if (settings_.detect_duplicates && own.state == Addresses::State::ready) {
+      own.state = Addresses::State::tentative;
+      own.due = now + duplicate_wait;
+      probe(own.prefix.address);
+    }
+    addresses_due_ = std::min(addresses_due_, own.due);
+  }
+  expire(now);
+}
+
+// The next step of an address whose time has come.
+void IpLayer::advance(Addresses::Own& own) {
+  own.due = never;
+  if (own.state == Addresses::State::duplicate) return;
+  own.state = Addresses::State::ready;
+  if (own.announcements_left == 0) return;
+  --own.announcements_left;
+  announce(own.prefix.address);
+  if (own.announcements_left > 0) own.due = now_ + announcement_interval;
+}
+
+void IpLayer::expire(Instant now) {
+  now_ = now;
+  if (addresses_due_ <= now) {
+    addresses_due_ = never;
+    for (Addresses::Own& own : addresses_.all()) {
+      if (own.due <= now) advance(own);
+      addresses_due_ = std::min(addresses_due_, own.due);
+    }
+  }
+  while (const auto expired = neighbours_.expire(now)) {
+    if (expired->solicitation) solicit(*expired->solicitation);
+    if (expired->lost_packet) drop(Drop::neighbour_unreachable);
+  }
+}
+
+Instant IpLayer::next_deadline() const {
+  return std::min(addresses_due_, neighbours_.next_deadline());
+}
+
+IpLayer::Received IpLayer::receive(MutableBytes frame, RxHints hints, Instant now) {
+  now_ = now;
+  ++counters_.frames_in;
+  counters_.bytes_in += frame.size();
+  if (settings_.link == LinkMode::raw_ip) return receive_packet(frame, hints, false);
+  return receive_ethernet(frame, hints);
+}
+
+}  // namespace godwit::dataplane::tcp

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "dataplane/tcp/ip/settings.h"
+
+namespace godwit::dataplane::tcp {
+
+// Where a packet goes next: longest prefix first, over a few routes kept sorted. Fixed when made;
+// thread safe.
+class Routes {
+ public:
+  // What lies on the link comes from the addresses' prefixes, and fe80::/10 with IPv6.
+  explicit Routes(const NetworkSettings& settings);
+
+  // The destination itself when it is on the link, or a gateway; none when no route leads there.
+  std::optional<IpAddress> next_hop(const IpAddress& destination) const;
+
+ private:
+  struct Entry {
+    IpPrefix destination;
+    bool on_link = false;
+    bool v4 = false;
+    IpAddress gateway;
+  };
+
+  std::vector<Entry> entries_;  // the longest prefixes first
+};
+
+}  // namespace godwit::dataplane::tcp
