@@ -28,7 +28,11 @@ void expect_empty(const Tcp& stack) {
   EXPECT_EQ(stack.buffers_in_use(), 0u);
 }
 
-void transfer(const Case& test, std::uint64_t seed, const Settings& settings) {
+// On a link this bad a close takes its time, and nobody gives up.
+void transfer(const Case& test, std::uint64_t seed, Settings settings) {
+  settings.linger = std::chrono::minutes(30);
+  settings.give_up = std::chrono::minutes(30);
+  settings.orphan_time = std::chrono::minutes(10);
   SCOPED_TRACE(std::string(test.name) + ", seed " + std::to_string(seed));
   TwoStacks world(settings, test.impairment, seed);
   StreamUser client(1, 2, test.up);
@@ -59,8 +63,83 @@ void transfer(const Case& test, std::uint64_t seed, const Settings& settings) {
   expect_empty(world.server());
 }
 
-TEST(Transfer, OverAGoodLink) {
-  transfer({"good", {}, 300'000, 500'000}, 1, {});
+Impairment with(void (*change)(Impairment&)) {
+  Impairment impairment;
+  change(impairment);
+  return impairment;
+}
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all = {
+      {"good", {}, 300'000, 500'000},
+      {"loss 1 %", with([](Impairment& i) { i.loss = 0.01; }), 300'000, 500'000},
+      {"loss 10 %", with([](Impairment& i) { i.loss = 0.1; }), 100'000, 200'000},
+      {"loss 30 %", with([](Impairment& i) { i.loss = 0.3; }), 30'000, 30'000},
+      {"bursts", with([](Impairment& i) {
+         i.burst_begin = 0.01;
+         i.burst_end = 0.4;
+       }),
+       100'000, 200'000},
+      {"duplicates", with([](Impairment& i) { i.duplicate = 0.3; }), 100'000, 200'000},
+      {"reordering", with([](Impairment& i) { i.reorder = 0.2; }), 200'000, 200'000},
+      {"jitter", with([](Impairment& i) { i.jitter = std::chrono::milliseconds(10); }), 200'000,
+       200'000},
+      {"a narrow link", with([](Impairment& i) {
+         i.bytes_per_second = 125'000;
+         i.queue_bytes = 20'000;
+         i.delay = std::chrono::milliseconds(30);
+       }),
+       300'000, 300'000},
+      {"all at once", with([](Impairment& i) {
+         i.loss = 0.1;
+         i.duplicate = 0.1;
+         i.reorder = 0.1;
+         i.jitter = std::chrono::milliseconds(3);
+         i.burst_begin = 0.005;
+         i.burst_end = 0.3;
+       }),
+       60'000, 60'000},
+  };
+  return all;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t seeds = 2;
+#else
+constexpr std::uint64_t seeds = 6;
+#endif
+
+TEST(Transfer, EverythingArrivesWhateverTheLinkDoes) {
+  for (const Case& test : cases()) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) transfer(test, seed, {});
+  }
+}
+
+TEST(Transfer, EverythingArrivesWithoutSack) {
+  Settings settings;
+  settings.sack = false;
+  for (const Case& test : cases()) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) transfer(test, seed, settings);
+  }
+}
+
+TEST(Transfer, EverythingArrivesWithoutAnyOption) {
+  Settings settings;
+  settings.sack = settings.timestamps = settings.window_scale = false;
+  for (const Case& test : cases()) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) transfer(test, seed, settings);
+  }
+}
+
+TEST(Transfer, EverythingArrivesWithEveryOption) {
+  Settings settings;
+  settings.ecn = EcnMode::request;
+  settings.nagle = true;
+  settings.receive_window = 8000;
+  settings.keepalive_idle = std::chrono::seconds(1);
+  for (const Case& test : cases()) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) transfer(test, seed, settings);
+  }
 }
 
 }  // namespace
