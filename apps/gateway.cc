@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/gateway.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -12,9 +10,11 @@
 #include <utility>
 
 #include "control/metrics_page.h"
+#include "dataplane/io/uring/uring_backend.h"
 
 namespace godwit::apps {
 
+using dataplane::io::UringBackend;
 using queues::Command;
 using queues::Outbox;
 using queues::SpscRing;
@@ -89,17 +89,6 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-std::vector<int> available_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> cores;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return {0};
-  for (int i = 0; i < CPU_SETSIZE; ++i) {
-    if (CPU_ISSET(i, &set)) cores.push_back(i);
-  }
-  return cores;
-}
-
 }  // namespace
 
 struct Gateway::StorageUnit {
@@ -116,13 +105,11 @@ struct Gateway::StorageUnit {
 struct Gateway::ShardUnit {
   std::uint16_t index = 0;
   queues::ShardCounters counters;
-  std::unique_ptr<Io> io;
+  std::unique_ptr<ShardThread> thread;
   std::unique_ptr<queues::Parker> parker;
   std::unique_ptr<queues::BufferPool> pool;
   std::vector<std::unique_ptr<Outbox<StoreRequest>>> request_boxes;
-  std::unique_ptr<dataplane::Shard<Io>> shard;
   SystemRandom random;
-  std::thread thread;
 };
 
 Gateway::Gateway(const control::Config& config, Operations::ReadConfig read_again,
@@ -183,9 +170,10 @@ void Gateway::make_rings() {
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
     auto unit = std::make_unique<ShardUnit>();
     unit->index = i;
-    unit->io = std::make_unique<Io>(
-        Io::Options{.shard = i, .connections_max = config_.limits.connections_max});
-    unit->parker = std::make_unique<queues::Parker>([io = unit->io.get()] { io->wake(); });
+    unit->thread =
+        make_thread(*unit, std::make_unique<UringBackend>(UringBackend::Options{
+                               .shard = i, .connections_max = config_.limits.connections_max}));
+    unit->parker = std::make_unique<queues::Parker>([raw = unit->thread.get()] { raw->wake(); });
     unit->pool = std::make_unique<queues::BufferPool>(settings_.buffer_pool_bytes);
     parkers_.push_back(unit->parker.get());
     for (auto& storage : storage_) {
@@ -251,8 +239,8 @@ Result<void> Gateway::open_admin() {
       .set_limits = [this](const control::Config::Limits& limits) { set_limits(limits); },
       .drain =
           [this](std::chrono::seconds spread) {
-            drain_spread_s_.store(spread.count());
-            draining_.store(true);
+            stop_request_.spread_s.store(spread.count());
+            stop_request_.draining.store(true);
             ::kill(::getpid(), SIGTERM);  // the program ends as it always does
           }});
   options.more = operations_->commands(*control_);
@@ -348,103 +336,51 @@ void Gateway::start_storage() {
   }
 }
 
+template <typename Io>
+std::unique_ptr<ShardThread> Gateway::make_thread(ShardUnit& unit, std::unique_ptr<Io> io) {
+  const auto cores = available_cores();
+  return std::make_unique<ShardThreadOf<Io>>(
+      ShardThreadOptions{.name = "shard-" + std::to_string(unit.index),
+                         .core = config_.server.pin ? cores[unit.index % cores.size()] : -1,
+                         .never_sleeps = config_.server.idle == control::IdleMode::poll,
+                         .counters = unit.counters,
+                         .stop = stop_request_},
+      std::move(io), [this, &unit](Io& own) {
+        std::vector<SpscRing<StoreReply>*> replies;
+        std::vector<Outbox<StoreRequest>*> requests;
+        for (auto& storage : storage_) replies.push_back(storage->replies[unit.index].get());
+        for (auto& box : unit.request_boxes) requests.push_back(box.get());
+        return std::make_unique<dataplane::Shard<Io>>(typename dataplane::Shard<Io>::Options{
+            .index = unit.index,
+            .shards = shard_count_,
+            .settings = settings_,
+            .identity = identity_,
+            .hash_key = keys_.hash_key,
+            .io = own,
+            .pool = *unit.pool,
+            .mesh = *mesh_,
+            .parkers = parkers_,
+            .store_replies = std::move(replies),
+            .store_requests = std::move(requests),
+            .counters = unit.counters,
+            .random = unit.random,
+            .sequence_base = std::uint64_t{keys_.start_epoch} << 24,
+            .start = monotonic_now()});
+      });
+}
+
 Result<void> Gateway::start_shards() {
   const auto address = control::parse_host_port(config_.server.listen);
   if (!address) return std::unexpected(address.error());
   port_ = address->port;
   identity_.certificate = keys_.certificate_bytes;
   for (auto& unit : shards_) {
-    std::promise<Result<std::uint16_t>> promise;
-    auto listening = promise.get_future();
-    unit->thread =
-        std::thread([this, raw = unit.get(), made = std::move(promise), port = port_]() mutable {
-          run_shard(*raw, port, std::move(made));
-        });
-    const auto bound = listening.get();
+    const auto bound = unit->thread->start(address->host, port_, *unit->parker);
     if (!bound) return std::unexpected(bound.error());
     port_ = *bound;
   }
+  io_description_ = shards_.front()->thread->io_description();
   return {};
-}
-
-void Gateway::run_shard(ShardUnit& unit, std::uint16_t port,
-                        std::promise<Result<std::uint16_t>> listening) {
-  ::pthread_setname_np(::pthread_self(), ("shard-" + std::to_string(unit.index)).c_str());
-  if (config_.server.pin) {
-    const auto cores = available_cores();
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cores[unit.index % cores.size()], &set);
-    ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
-  }
-  std::vector<SpscRing<StoreReply>*> replies;
-  std::vector<Outbox<StoreRequest>*> requests;
-  for (auto& storage : storage_) replies.push_back(storage->replies[unit.index].get());
-  for (auto& box : unit.request_boxes) requests.push_back(box.get());
-  unit.shard = std::make_unique<dataplane::Shard<Io>>(
-      dataplane::Shard<Io>::Options{.index = unit.index,
-                                    .shards = shard_count_,
-                                    .settings = settings_,
-                                    .identity = identity_,
-                                    .hash_key = keys_.hash_key,
-                                    .io = *unit.io,
-                                    .pool = *unit.pool,
-                                    .mesh = *mesh_,
-                                    .parkers = parkers_,
-                                    .store_replies = std::move(replies),
-                                    .store_requests = std::move(requests),
-                                    .counters = unit.counters,
-                                    .random = unit.random,
-                                    .sequence_base = std::uint64_t{keys_.start_epoch} << 24,
-                                    .start = monotonic_now()});
-  const auto host = control::parse_host_port(config_.server.listen)->host;
-  auto bound = unit.io->listen({.host = host, .port = port});
-  if (unit.index == 0) io_description_ = unit.io->describe();
-  const bool listens = bound.has_value();
-  listening.set_value(std::move(bound));
-  if (listens) turn_until_stopped(*unit.shard, unit);
-}
-
-// The idle ladder: a while of turns without sleep, then sleep until the next timer or a wake-up.
-void Gateway::turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit) {
-  constexpr int spins = 50;
-  constexpr auto longest_sleep = std::chrono::seconds(1);
-  // For what is not safe yet. A crash would lose nothing that was acknowledged either, so who only
-  // says stop does not wait long.
-  constexpr auto stop_patience = std::chrono::seconds(3);
-  constexpr auto drain_patience = std::chrono::seconds(60);
-  const bool poll_always = config_.server.idle == control::IdleMode::poll;
-  int idle = 0;
-  Instant give_up = never;
-  Now now = read_clocks();
-  for (;;) {
-    if (idle >= spins && !poll_always && give_up == never) {
-      unit.parker->prepare();
-      if (shard.rings_empty()) {
-        const Instant until = std::min(shard.next_deadline(), now.instant + longest_sleep);
-        unit.counters.add(queues::ShardMetric::idle_sleeps);
-        shard.sleep(now, until);
-        now = read_clocks();
-      }
-      unit.parker->awake();
-    }
-    const std::size_t done = shard.turn(now, now.instant);
-    const Now after = read_clocks();
-    if (done > 0) {
-      unit.counters.record(queues::ShardHistogram::turn,
-                           static_cast<std::uint64_t>((after.instant - now.instant).count()));
-    }
-    now = after;
-    idle = done > 0 ? 0 : idle + 1;
-    if (!stopping_.load(std::memory_order_relaxed)) continue;
-    if (give_up == never) {
-      unit.io->stop_listening();
-      shard.drain(std::chrono::seconds(drain_spread_s_.load(std::memory_order_relaxed)));
-      give_up = now.instant + (draining_.load(std::memory_order_relaxed) ? Duration(drain_patience)
-                                                                         : stop_patience);
-    }
-    if ((shard.drained() && idle > spins) || now.instant > give_up) return;
-  }
 }
 
 bool Gateway::turning() {
@@ -461,19 +397,15 @@ bool Gateway::turning() {
 void Gateway::stop() {
   if (stopped_) return;
   stopped_ = true;
-  stopping_.store(true);
-  for (auto& unit : shards_) {
-    if (unit->thread.joinable() && unit->io) unit->io->wake();
-  }
-  for (auto& unit : shards_) {
-    if (unit->thread.joinable()) unit->thread.join();
-  }
+  stop_request_.stopping.store(true);
+  for (auto& unit : shards_) unit->thread->wake();
+  for (auto& unit : shards_) unit->thread->join();
   for (auto& unit : storage_) unit->thread.stop();
   if (control_loop_) control_loop_->stop();
   // Every home before any pool: buffers go back to the pool they came from. The network last: until
   // every thread had ended, any of them might still have woken it.
-  for (auto& unit : shards_) unit->shard.reset();
-  for (auto& unit : shards_) unit->io.reset();
+  for (auto& unit : shards_) unit->thread->destroy_shard();
+  for (auto& unit : shards_) unit->thread->destroy_io();
 }
 
 }  // namespace godwit::apps

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <atomic>
-#include <future>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/operations.h"
+#include "apps/shard_thread.h"
 #include "base/random.h"
 #include "control/account_store.h"
 #include "control/admin_commands.h"
@@ -21,8 +22,6 @@
 #include "control/files.h"
 #include "control/metrics_server.h"
 #include "control/node_keys.h"
-#include "dataplane/io/uring/uring_backend.h"
-#include "dataplane/shard.h"
 #include "queues/mesh.h"
 #include "queues/sqlite_store.h"
 #include "queues/storage_thread.h"
@@ -58,7 +57,6 @@ class Gateway {
   const std::string& io_description() const { return io_description_; }
 
  private:
-  using Io = dataplane::io::UringBackend;
   struct StorageUnit;
   struct ShardUnit;
 
@@ -70,10 +68,9 @@ class Gateway {
   void set_limits(const control::Config::Limits& limits);
   void make_rings();
   void start_storage();
+  template <typename Io>
+  std::unique_ptr<ShardThread> make_thread(ShardUnit& unit, std::unique_ptr<Io> io);
   Result<void> start_shards();
-  void run_shard(ShardUnit& unit, std::uint16_t port,
-                 std::promise<Result<std::uint16_t>> listening);
-  void turn_until_stopped(dataplane::Shard<Io>& shard, ShardUnit& unit);
 
   const control::Config config_;  // as started
   const Operations::ReadConfig read_again_;
@@ -86,9 +83,7 @@ class Gateway {
   std::uint16_t shard_count_ = 1;
   std::uint16_t port_ = 0;
   std::string io_description_;
-  std::atomic<bool> draining_{false};
-  std::atomic<std::int64_t> drain_spread_s_{1};
-  std::atomic<bool> stopping_{false};
+  StopRequest stop_request_;
   bool stopped_ = false;
   std::vector<std::uint64_t> turns_seen_;
   std::shared_ptr<std::atomic<bool>> control_answered_ = std::make_shared<std::atomic<bool>>(true);
