@@ -146,6 +146,7 @@ void Tcp::drain_held(std::uint32_t index, Events events) {
 // The user has resumed: what waited, until he pauses again.
 void Tcp::deliver_ready(std::uint32_t index, Events events) {
   Connection& connection = connections_[index];
+  bool drained = false;
   while (connection.receiver != 0 && !connection.paused && !connection.close_requested) {
     Receiver& receiver = receivers_[connection.receiver];
     if (receiver.ready.empty()) break;
@@ -154,6 +155,7 @@ void Tcp::deliver_ready(std::uint32_t index, Events events) {
     const MutableBytes bytes = buffer.writable().subspan(skip, buffer.bytes().size() - skip);
     counters_.bytes_in += bytes.size();
     events.on_bytes(name_of(index), connection.user, bytes);
+    drained = true;
   }
   if (connection.receiver != 0 && receivers_[connection.receiver].empty()) {
     drop_receiver(connection);
@@ -161,11 +163,12 @@ void Tcp::deliver_ready(std::uint32_t index, Events events) {
   // The window opens again: the peer is told once it is worth a segment.
   const std::uint32_t waiting =
       connection.receiver == 0 ? 0 : receivers_[connection.receiver].ready.size();
-  const std::uint32_t wanted = connection.rcv_nxt + settings_.receive_window - waiting;
+  const std::uint32_t most = std::min(settings_.receive_window, 65535U << connection.rcv_scale);
+  const std::uint32_t wanted = connection.rcv_nxt + most - std::min(waiting, most);
   const std::uint32_t step =
-      std::min<std::uint32_t>(settings_.receive_window / 2, 2 * std::uint32_t{connection.rcv_mss});
+      std::min<std::uint32_t>(most / 2, 2 * std::uint32_t{connection.rcv_mss});
   const std::uint32_t left = distance(connection.rcv_nxt, connection.rcv_edge);
-  if (connection.synchronized() && !connection.fin_taken && left < settings_.receive_window / 2 &&
+  if (drained && connection.synchronized() && !connection.fin_taken && left < most / 2 &&
       after(wanted, connection.rcv_edge) && distance(connection.rcv_edge, wanted) >= step) {
     connection.ack_now = true;
   }
