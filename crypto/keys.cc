@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/keys.h"
 
+#include "crypto/constant_time.h"
 #include "crypto/sodium_ready.h"
 
 namespace godwit::crypto {
@@ -20,12 +21,16 @@ KeyPair KeyPair::from_private(std::span<const std::uint8_t, 32> private_key) {
   KeyPair pair{Secret<32>(private_key), {}};
   // The base point times a clamped number is never the neutral element, so this cannot fail.
   GODWIT_CHECK(crypto_scalarmult_base(pair.public_key.data(), pair.private_key.data()) == 0);
+  publish(pair.public_key.data(), pair.public_key.size());
   return pair;
 }
 
 bool diffie_hellman(Secret<32>& out, const PrivateKey& local, const PublicKey& remote) {
   sodium_ready();
-  if (crypto_scalarmult(out.data(), local.data(), remote.data()) == 0) return true;
+  int result = crypto_scalarmult(out.data(), local.data(), remote.data());
+  // Whether the order is small is seen on the public key alone.
+  publish(&result, sizeof result);
+  if (result == 0) return true;
   out.wipe();
   return false;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "crypto/constant_time.h"
 
 namespace godwit::crypto::signal {
 namespace {
@@ -21,6 +22,27 @@ const EVP_CIPHER* aes_256_cbc() {
   static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
   GODWIT_CHECK(cipher != nullptr);
   return cipher;
+}
+
+// 1 for `left` below `right`, which are below 2^31; otherwise 0.
+std::uint32_t below(std::uint32_t left, std::uint32_t right) {
+  return opaque(left - right) >> 31;
+}
+
+// The length without the padding, which is not secret; none when that is not right. libcrypto's own
+// removal branches on every byte of it. REQUIRES: a block at least.
+std::optional<std::size_t> unpadded_size(Bytes plaintext) {
+  const std::uint32_t padding = plaintext.back();
+  std::uint32_t wrong = below(padding, 1) | below(block_size, padding);
+  for (std::uint32_t i = 0; i < block_size; ++i) {
+    const std::uint32_t differs = (padding ^ plaintext[plaintext.size() - 1 - i]) + 0xff;
+    wrong |= below(i, padding) & differs >> 8;
+  }
+  publish(&wrong, sizeof wrong);
+  if (wrong != 0) return std::nullopt;
+  std::size_t size = plaintext.size() - padding;
+  publish(&size, sizeof size);
+  return size;
 }
 
 }  // namespace
@@ -45,18 +67,19 @@ std::vector<std::uint8_t> aes_cbc_encrypt(const CbcKey& key, Bytes plaintext) {
 std::optional<SecretBytes> aes_cbc_decrypt(const CbcKey& key, Bytes ciphertext) {
   if (ciphertext.empty() || ciphertext.size() % block_size != 0) return std::nullopt;
   GODWIT_CHECK(ciphertext.size() <= INT_MAX - block_size);
-  SecretBytes out(ciphertext.size() + block_size);
+  SecretBytes out(ciphertext.size());
   const Context context(EVP_CIPHER_CTX_new(), &EVP_CIPHER_CTX_free);
   int size = 0;
-  int last = 0;
-  const bool begun = context != nullptr &&
-                     EVP_DecryptInit_ex2(context.get(), aes_256_cbc(), key.key.data(),
-                                         key.iv.data(), nullptr) == 1 &&
-                     EVP_DecryptUpdate(context.get(), out.data(), &size, ciphertext.data(),
-                                       static_cast<int>(ciphertext.size())) == 1;
-  GODWIT_CHECK(begun);
-  if (EVP_DecryptFinal_ex(context.get(), out.data() + size, &last) != 1) return std::nullopt;
-  out.resize(static_cast<std::size_t>(size + last));
+  const bool decrypted = context != nullptr &&
+                         EVP_DecryptInit_ex2(context.get(), aes_256_cbc(), key.key.data(),
+                                             key.iv.data(), nullptr) == 1 &&
+                         EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1 &&
+                         EVP_DecryptUpdate(context.get(), out.data(), &size, ciphertext.data(),
+                                           static_cast<int>(ciphertext.size())) == 1;
+  GODWIT_CHECK(decrypted && static_cast<std::size_t>(size) == out.size());
+  const auto unpadded = unpadded_size(out);
+  if (!unpadded) return std::nullopt;
+  out.resize(*unpadded);
   return out;
 }
 

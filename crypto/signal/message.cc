@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/signal/message.h"
 
+#include "crypto/constant_time.h"
 #include "crypto/hash.h"
 #include "crypto/signal/key_encoding.h"
 #include "crypto/signal/protobuf.h"
@@ -83,8 +84,11 @@ std::vector<std::uint8_t> SignalMessage::encode(const Secret<32>& mac_key,
 
 bool SignalMessage::verify(const Secret<32>& mac_key, const MessageIdentities& identities) const {
   const MessageMac expected = message_mac(mac_key, identities, authenticated);
-  return mac.size() == expected.size() &&
-         sodium_memcmp(mac.data(), expected.data(), expected.size()) == 0;
+  if (mac.size() != expected.size()) return false;
+  int difference = sodium_memcmp(mac.data(), expected.data(), expected.size());
+  // Whoever made the message learns anyway whether it was taken.
+  publish(&difference, sizeof difference);
+  return difference == 0;
 }
 
 Result<PreKeySignalMessage> PreKeySignalMessage::parse(Bytes bytes) {

@@ -30,14 +30,16 @@ int main(int count, char** arguments) {
   const std::span<char*> names(arguments + 1, static_cast<std::size_t>(count - 1));
   const auto kem = godwit::constant_time::kem_operations();
   const auto spqr = godwit::constant_time::spqr_operations();
+  const auto session = godwit::constant_time::session_operations();
   const auto planted = godwit::constant_time::planted_operations();
   for (const std::string_view name : names) {
     if (name == "list") {
       print(kem);
       print(spqr);
+      print(session);
     } else if (name == "planted") {
       print(planted);
-    } else if (!run(kem, name) && !run(spqr, name) && !run(planted, name)) {
+    } else if (!run(kem, name) && !run(spqr, name) && !run(session, name) && !run(planted, name)) {
       std::fputs("constant_time list | planted | NAME...\n", stderr);
       return 2;
     }

@@ -23,6 +23,7 @@ struct Operation {
 // What must not leak.
 std::span<const Operation> kem_operations();
 std::span<const Operation> spqr_operations();
+std::span<const Operation> session_operations();
 // What leaks on purpose, each in another way, so that a check that sees nothing is noticed.
 std::span<const Operation> planted_operations();
 
@@ -33,5 +34,17 @@ inline void hide(std::span<const std::uint8_t> secret) {
 inline void reveal(std::span<const std::uint8_t> bytes) {
   VALGRIND_MAKE_MEM_DEFINED(bytes.data(), bytes.size());
 }
+
+// What is drawn is secret.
+class HiddenRandom final : public RandomSource {
+ public:
+  void fill(MutableBytes out) override {
+    seeded_.fill(out);
+    hide(out);
+  }
+
+ private:
+  SeededRandom seeded_{1};
+};
 
 }  // namespace godwit::constant_time

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <array>
 
+#include "crypto/hash.h"
 #include "crypto/kem/kem.h"
 #include "crypto/kem/pke.h"
 #include "crypto/kem/poly_coding.h"
+#include "crypto/signal/aes_cbc.h"
 #include "tests/constant_time/operations.h"
 
-// Pieces of the key encapsulation written as one would who knows nothing of timing. Some leaks were
-// found in real implementations: the comparison that stops early, the branch on a message bit, the
-// division in compression.
+// Pieces of the key encapsulation and of sessions written as one would who knows nothing of timing.
+// Some leaks were found in real implementations: the comparison that stops early, the branch on a
+// message bit, the division in compression, padding that is looked at byte by byte.
 
 namespace godwit::constant_time {
 namespace {
@@ -77,11 +81,46 @@ void division_by_q() {
   }
 }
 
+// A MAC that is compared as one compares strings.
+void early_end_of_the_mac_comparison() {
+  const Digest mac = hmac(NoiseHash::sha256, hidden_bytes().bytes(), {as_bytes("message")});
+  const std::array<std::uint8_t, 8> received{1, 2, 3, 4, 5, 6, 7, 8};
+  for (std::size_t i = 0; i < received.size() && mac.data()[i] == received[i]; ++i) sink = 1;
+}
+
+// What libcrypto does unless it is told not to.
+void padding_looked_at_byte_by_byte() {
+  const Secret<32> key = hidden_bytes();
+  const Secret<16> iv;
+  const auto ciphertext = signal::aes_cbc_encrypt({key, iv}, as_bytes("text"));
+  EVP_CIPHER_CTX* const context = EVP_CIPHER_CTX_new();
+  std::array<std::uint8_t, 32> out;
+  int size = 0;
+  EVP_DecryptInit_ex2(context, EVP_aes_256_cbc(), key.data(), iv.data(), nullptr);
+  EVP_DecryptUpdate(context, out.data(), &size, ciphertext.data(),
+                    static_cast<int>(ciphertext.size()));
+  sink = EVP_DecryptFinal_ex(context, out.data() + size, &size) == 1 ? 1 : 2;
+  EVP_CIPHER_CTX_free(context);
+}
+
+// A walk along a chain whose length is secret.
+void chain_as_long_as_a_secret() {
+  const Secret<32> secret = hidden_bytes();
+  Secret<32> key = secret.copy();
+  for (std::uint8_t i = 0; i < secret.data()[0] % 4; ++i) {
+    key = Secret<32>(hmac(NoiseHash::sha256, key.bytes(), {}).bytes().first<32>());
+  }
+  sink = 1;
+}
+
 constexpr std::array operations = {
     Operation{"branch_on_a_message_bit", branch_on_a_message_bit},
     Operation{"index_by_noise", index_by_noise},
     Operation{"early_end_of_the_comparison", early_end_of_the_comparison},
     Operation{"rejection_of_noise", rejection_of_noise},
+    Operation{"early_end_of_the_mac_comparison", early_end_of_the_mac_comparison},
+    Operation{"padding_looked_at_byte_by_byte", padding_looked_at_byte_by_byte},
+    Operation{"chain_as_long_as_a_secret", chain_as_long_as_a_secret},
     Operation{"division_by_q", division_by_q},
 };
 

@@ -10,18 +10,6 @@ namespace {
 using namespace crypto;
 using namespace crypto::signal;
 
-// What is drawn is secret.
-class HiddenRandom final : public RandomSource {
- public:
-  void fill(MutableBytes out) override {
-    seeded_.fill(out);
-    hide(out);
-  }
-
- private:
-  SeededRandom seeded_{1};
-};
-
 struct Session {
   Secret<32> key;
   HiddenRandom random;
