@@ -77,7 +77,7 @@ void Tcp::make_orphan(std::uint32_t index, Instant now, Events events) {
 
 void Tcp::enter_time_wait(std::uint32_t index, Instant now, Events events) {
   Connection& connection = connections_[index];
-  emit_ack(connection, now);
+  if (connection.ack_now) emit_ack(connection, now);
   Waiting record;
   record.flow = connection.flow;
   record.snd_nxt = connection.snd_nxt;
