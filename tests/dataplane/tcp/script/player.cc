@@ -96,7 +96,8 @@ std::string Player::play(const Line& line) {
   time_ += line.delay;
   if (line.kind == Line::Kind::leaves) return leaves(line);
   world_->run(time_, false);
-  if (const std::string left = leftovers(); !left.empty()) return left;
+  const bool discards = line.words.front() == "discard";
+  if (const std::string left = discards ? "" : leftovers(); !left.empty()) return left;
   if (line.kind == Line::Kind::arrives) return arrives(line);
   const std::string wrong = call(line.words);
   if (wrong.empty()) world_->turn();

@@ -58,7 +58,11 @@ class Player {
   std::string open_connection(const Words& words);
   std::string use_connection(const Words& words);
   std::string expect(const Words& words);
-  std::string expect_number(const std::string& what, std::int64_t wanted);
+  struct Range {
+    std::int64_t least;
+    std::int64_t most;
+  };
+  std::string expect_number(const std::string& what, Range wanted);
   std::optional<std::int64_t> number_of(const std::string& what);
   User::Connection* current();
 

@@ -197,6 +197,11 @@ std::string Player::call(const Words& words) {
   }
   if (what == "established" || what == "connected") return open_connection(words);
   if (what == "expect") return expect(words);
+  if (what == "discard") {
+    while (take_segment()) {
+    }
+    return "";
+  }
   return use_connection(words);
 }
 
@@ -293,11 +298,12 @@ std::optional<std::int64_t> Player::number_of(const std::string& what) {
   return std::nullopt;
 }
 
-std::string Player::expect_number(const std::string& what, std::int64_t wanted) {
+std::string Player::expect_number(const std::string& what, Range wanted) {
   const auto have = number_of(what);
   if (!have) return "no number '" + what + "'";
-  if (*have == wanted) return "";
-  return what + " is " + std::to_string(*have) + ", not " + std::to_string(wanted);
+  if (*have >= wanted.least && *have <= wanted.most) return "";
+  return what + " is " + std::to_string(*have) + ", not " + std::to_string(wanted.least) +
+         (wanted.least == wanted.most ? "" : " to " + std::to_string(wanted.most));
 }
 
 std::string Player::expect(const Words& words) {
@@ -306,7 +312,7 @@ std::string Player::expect(const Words& words) {
   if (connection != nullptr && connection->corrupt) return "the bytes are not those sent";
   if (words.size() == 2 && words[1] == "idle") {
     for (const char* what : {"timers", "buffers"}) {
-      if (auto wrong = expect_number(what, 0); !wrong.empty()) return wrong;
+      if (auto wrong = expect_number(what, {0, 0}); !wrong.empty()) return wrong;
     }
     const Tcp& tcp = world_->stack.tcp();
     return tcp.senders() + tcp.receivers() == 0 ? "" : "memory is held";
@@ -334,9 +340,13 @@ std::string Player::expect(const Words& words) {
                                                    : word_of(reasons, user.failed.back());
     return have == words[2] ? "" : "it is " + have;
   }
-  const auto wanted = evaluate(words[2], names());
-  if (!wanted) return wanted.error().message;
-  return expect_number(words[1], *wanted);
+  // "5", or "5..9" for what is drawn.
+  const std::size_t dots = words[2].find("..");
+  const auto least = evaluate(words[2].substr(0, dots), names());
+  const auto most =
+      dots == std::string::npos ? least : evaluate(words[2].substr(dots + 2), names());
+  if (!least || !most) return (least ? most : least).error().message;
+  return expect_number(words[1], {*least, *most});
 }
 
 }  // namespace godwit::dataplane::tcp::script
