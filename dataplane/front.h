@@ -37,8 +37,9 @@
 //
 // Against strangers: a connection is refused before it costs a buffer or a key when its address has
 // what it may have; those that have not logged in are few, have little time, and make room for each
-// other, the slowest first; of handshakes, which cost a thousand times what a message does, a turn
-// answers a few and leaves the others for the next.
+// other, the slowest first; handshakes, which cost a hundred times what a message does, wait for a
+// turn in which no session had anything to do, or for the fourth in which one had, and then a turn
+// answers a few.
 //
 // Thread safety: the owning shard's thread only.
 
@@ -66,15 +67,16 @@ class Front {
   // The backend's events. `now` is the turn's, set by begin_turn.
   void begin_turn(Now now) {
     now_ = now;
-    handshakes_left_ = settings_.handshakes_per_turn;
+    sessions_busy_ = false;
   }
   void on_open(ConnectionName name, bool connected);
   void on_bytes(ConnectionName name, std::uint64_t user, MutableBytes lease);
   void on_writable(ConnectionName name, std::uint64_t user);
   void on_closed(ConnectionName name, std::uint64_t user, io::CloseReason reason);
 
-  // Handshake messages that an earlier turn left over. Returns how many it answered.
-  std::size_t resume_handshakes();
+  // Handshake messages that have come, if it is their turn. After flush(). Returns how many it
+  // answered.
+  std::size_t answer_handshakes();
   // `rules` is for the whole gateway.
   void set_address_rules(const AddressRules& rules);
 
@@ -190,8 +192,10 @@ class Front {
   AddressLimits addresses_;
   std::uint32_t oldest_start_ = SessionStart::none;
   std::uint32_t newest_start_ = SessionStart::none;
-  std::uint32_t handshakes_left_ = 0;
-  std::uint64_t io_refused_ = 0;  // of the backend's count, what is in the metric
+  std::uint32_t handshakes_left_ = 0;  // only while they are answered
+  unsigned turns_passed_ = 0;          // in which handshakes waited for sessions
+  bool sessions_busy_ = false;         // this turn
+  std::uint64_t io_refused_ = 0;       // of the backend's count, what is in the metric
   queues::TickWheel<ConnectionName> paced_;
   ClientNames client_names_;
   crypto::AeadCache aead_cache_;

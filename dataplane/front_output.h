@@ -13,6 +13,7 @@ namespace godwit::dataplane {
 // Ends a session that takes nothing and asks for more.
 template <io::StreamBackend Io>
 void Front<Io>::append(Session& session, OutputNode node) {
+  sessions_busy_ = sessions_busy_ || node.type == OutputKind::delivery;
   const bool reply = node.type != OutputKind::delivery || node.sequence == 0;
   if (reply && session.blocked && session.replies >= settings_.blocked_replies_max) {
     counters_.add(queues::ShardMetric::sessions_stuck);

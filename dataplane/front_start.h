@@ -13,7 +13,10 @@
 
 namespace godwit::dataplane {
 
-// What a connection may send ahead while its handshake message waits: that and a login.
+// What a connection may send ahead while its handshake message waits: that and a login. Beyond the
+// first of these it is read no further; beyond the second, which only what was on its way already
+// can reach, it is closed.
+inline constexpr std::size_t deferred_size_unpaused_max = 4096;
 inline constexpr std::size_t deferred_size_max = 16'384;
 
 // Told to whoever comes too often: a minute, in which a limit by the minute recovers.
@@ -165,33 +168,42 @@ void Front<Io>::on_preamble(Session& session, MutableBytes& input) {
   close(session, io::CloseMode::graceful);
 }
 
-// True when this turn has answered as many handshake messages as it may, or others have waited
-// longer: the session is then read no further until its turn comes.
+// True when it is not this message's turn: it waits, and so does what comes behind it.
 template <io::StreamBackend Io>
 bool Front<Io>::defer_handshake(Session& session, Bytes input) {
   if (handshakes_left_ > 0) {
     --handshakes_left_;
     return false;
   }
-  counters_.add(queues::ShardMetric::handshakes_deferred);
-  if (!keep_partial(session, input, input.size())) return true;
+  if (deferred_.size() >= settings_.handshakes_per_turn) {
+    counters_.add(queues::ShardMetric::handshakes_deferred);
+  }
   session.start->deferred = true;
-  io_.pause_receive(session.name);
   deferred_.push_back(session.name);
+  keep_deferred(session, input);
   return true;
 }
 
-// What was on its way when the session was paused.
 template <io::StreamBackend Io>
 void Front<Io>::keep_deferred(Session& session, Bytes input) {
   const std::size_t size = session.partial.bytes().size() + input.size();
   // Who sends this much behind a handshake message is no client.
   if (size > deferred_size_max) return close(session, io::CloseMode::abort);
-  if (!input.empty()) keep_partial(session, input, size);
+  if (input.empty() || !keep_partial(session, input, size)) return;
+  if (size > deferred_size_unpaused_max) io_.pause_receive(session.name);
 }
 
 template <io::StreamBackend Io>
-std::size_t Front<Io>::resume_handshakes() {
+std::size_t Front<Io>::answer_handshakes() {
+  // What a session said or was sent in this turn leaves with the next: not behind a handshake.
+  constexpr unsigned turns_passed_max = 3;
+  if (deferred_.empty()) return 0;
+  if (sessions_busy_ && turns_passed_ < turns_passed_max) {
+    ++turns_passed_;
+    return 0;
+  }
+  turns_passed_ = 0;
+  handshakes_left_ = settings_.handshakes_per_turn;
   std::size_t answered = 0;
   // Those deferred again come behind those that have waited longer.
   for (std::size_t count = deferred_.size(); count > 0 && handshakes_left_ > 0; --count) {
@@ -205,6 +217,7 @@ std::size_t Front<Io>::resume_handshakes() {
     queues::Buffer input = std::move(session->partial);
     consume(*session, input.writable().first(input.bytes().size()));
   }
+  handshakes_left_ = 0;
   return answered;
 }
 

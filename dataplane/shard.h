@@ -13,7 +13,7 @@
 // One core's loop: a front, a home, and everything they own.
 //
 // A turn has fixed phases, each bounded: poll the network, drain the rings, expire timers, flush
-// sends, publish rings. It reads no clock: the caller hands it one reading a turn. It returns how
+// sends, answer handshakes, publish rings. It reads no clock: the caller hands it one reading a turn. It returns how
 // much it did, from which the caller climbs down the idle ladder.
 //
 // Thread safety: the owning thread only.
@@ -70,21 +70,22 @@ class Shard {
   std::size_t turn(Now now, Instant may_sleep_until) {
     constexpr std::size_t io_budget = 512;
     constexpr std::size_t ring_budget = 1024;
+    constexpr std::size_t storage_budget = 128;  // a large mailbox loaded takes turns with others
     front_.begin_turn(now);
-    std::size_t done = front_.resume_handshakes();
-    done += options_.io.poll(now, io_budget, may_sleep_until, front_);
+    std::size_t done = options_.io.poll(now, io_budget, may_sleep_until, front_);
     done += port_.drain(
         ring_budget, [&](const queues::Command& command) { dispatch(command, now); },
         [&](std::size_t count) {
           options_.counters.record(queues::ShardHistogram::ring_commands, count);
         });
     for (auto* replies : options_.store_replies) {
-      done += replies->drain(ring_budget,
+      done += replies->drain(storage_budget,
                              [&](const queues::StoreReply& reply) { home_.handle(reply, now); });
     }
     done += front_.expire();
     done += home_.expire(now);
     front_.flush();
+    done += front_.answer_handshakes();
     port_.flush();
     for (auto* requests : options_.store_requests) requests->flush();
     options_.counters.add(queues::ShardMetric::turns);

@@ -230,22 +230,45 @@ TEST_F(StrangersTest, WhoseHandshakeWaitsCannotPileUpBytes) {
     start(options);
     const ConnectionName name = crowd->connect();
     settle();
-    std::vector<std::uint8_t> bytes(deferred_size_max + (above ? 1 : 0));
+    std::vector<std::uint8_t> bytes(4 + deferred_size_unpaused_max + (above ? 1 : 0));
     std::ranges::copy(protocol::encode({.pattern = protocol::HandshakePattern::xx,
                                         .suite = protocol::HandshakeSuite::chachapoly_blake2b}),
                       bytes.begin());
     bytes[6] = 32;
-    const Bytes all(bytes);
-    crowd->send(name, all.first(4));
+    crowd->send(name, bytes);
     settle();
-    crowd->send(name, all.subspan(4, 100));
-    crowd->poll();
-    world->turn();
-    // While it is paused the rest stays on its way.
-    crowd->send(name, all.subspan(104));
+    const std::uint64_t kept = metric(ShardMetric::buffer_pool_bytes);
+    EXPECT_GE(kept, deferred_size_unpaused_max);
+    // Paused, it leaves the rest on its way; else what is read of it pauses it.
+    const std::vector<std::uint8_t> rest(10 * deferred_size_max);
+    crowd->send(name, rest);
     settle();
     EXPECT_FALSE(crowd->closed(name));
-    EXPECT_LE(metric(ShardMetric::buffer_pool_bytes), 4096u);
+    if (above) {
+      EXPECT_EQ(metric(ShardMetric::buffer_pool_bytes), kept);
+    } else {
+      EXPECT_LE(metric(ShardMetric::buffer_pool_bytes), 2 * deferred_size_max);
+    }
+  }
+}
+
+TEST_F(StrangersTest, AHandshakeWaitsForSessionsButNotForEver) {
+  start(GatewayWorld::Options{});
+  log_in(alice);
+  for (const bool busy : {false, true}) {
+    RawDevice* late = add(2, bob_jid);
+    late->connect();
+    const std::uint64_t before = metric(ShardMetric::handshakes_completed);
+    unsigned waited = 0;
+    for (unsigned turns = 0; metric(ShardMetric::handshakes_completed) == before; ++turns) {
+      ASSERT_LT(turns, 100u);
+      if (busy) alice->ping(turns);
+      world->client.poll(world->now, 512, world->now.instant, *this);
+      world->turn();
+      waited += world->gateway().next_deadline() <= world->now.instant;
+    }
+    EXPECT_EQ(waited, busy ? 3u : 0u);
+    settle();
   }
 }
 

@@ -116,6 +116,7 @@ struct Connection {
   bool fin_seen : 1 = false;
   bool broken : 1 = false;   // a send failed: the receive will say how it ended
   bool aborted : 1 = false;  // ends with a reset
+  bool heard : 1 = false;    // bytes have come, or it is our own: its receives are multishot
 
   bool has(Op op) const { return (operations & bit(op)) != 0; }
   void set(Op op) { operations = static_cast<std::uint8_t>(operations | bit(op)); }

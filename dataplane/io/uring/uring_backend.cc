@@ -154,8 +154,9 @@ void UringBackend::begin_poll(Now now, Instant deadline) {
   now_ = now;
   now_s_ = static_cast<std::uint32_t>(now.instant.time_since_epoch() / std::chrono::seconds(1));
   GODWIT_CHECK(start().has_value());
-  if (accept_again_ <= now.instant) arm_accepts();
-  flush_sends();
+  flush_sends();  // first: what sessions say does not wait for strangers
+  submit_closes();
+  if (accept_again_ == never || accept_again_ <= now.instant) arm_accepts();
   Duration wait{};
   const bool relief = !awaiting_pool_.empty() && send_pool_.is_relieved();
   if (resumed_.empty() && finished_.empty() && !relief && deadline > now.instant) {

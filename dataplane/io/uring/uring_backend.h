@@ -25,8 +25,10 @@
 // cancelled, their last completions are awaited, and only then is the descriptor closed and the
 // slot used again, under the next generation.
 //
-// Connections are accepted by a few operations at a time, each of which takes one and says from
-// where: so a flood of connections gets no more than its share of a turn.
+// Connections are accepted by a few operations, each of which takes one, says from where, and is
+// armed again by the next poll(): so a flood of connections gets no more than its share of a turn.
+// The first receive of an accepted connection fires once, so that one whose first bytes are its
+// last has nothing armed that had to be cancelled.
 //
 // A poll() makes one system call, which submits what gathered and fetches what is ready, and more
 // only while the kernel says there is more; none when there is nothing to do either way. It
@@ -98,6 +100,10 @@ class UringBackend {
     socklen_t size = 0;
     bool armed = false;
   };
+  struct Closing {
+    std::int32_t descriptor;  // a direct one
+    bool aborted;
+  };
   struct Deadline {
     Instant at;
     ConnectionName name;
@@ -146,6 +152,7 @@ class UringBackend {
   void arm_accept(std::uint32_t index);
   Completion on_accept(const io_uring_cqe& cqe);
   void drop_accepted(std::int32_t descriptor);
+  void submit_closes();
   Completion on_connect(std::uint32_t slot, int result);
   void begin_drain(std::uint32_t slot);
   void send_fin(std::uint32_t slot);
@@ -182,6 +189,7 @@ class UringBackend {
   std::vector<std::uint32_t> resumed_;
   std::vector<std::uint32_t> awaiting_pool_;
   std::vector<std::uint32_t> finished_;
+  std::vector<Closing> closing_;  // at the next poll(), behind what is sent
   std::vector<std::uint32_t> scratch_;
   std::unordered_map<std::uint32_t, Stash> stashes_;
   std::deque<Deadline> lingering_;
@@ -189,10 +197,10 @@ class UringBackend {
   std::uint32_t now_s_ = 0;
   int listener_ = -1;
   std::uint16_t listener_generation_ = 0;
-  std::array<Accept, 4> accepts_;
+  std::array<Accept, 2> accepts_;
   ConnectionName opening_{};  // the connection last accepted, and from where
   IpAddress opening_address_;
-  Instant accept_again_ = never;  // after the kernel was out of descriptors
+  Instant accept_again_ = never;  // the kernel was out of descriptors: none is armed until then
   int wake_descriptor_ = -1;
   std::uint64_t wake_value_ = 0;
   std::atomic<bool> wake_pending_{false};

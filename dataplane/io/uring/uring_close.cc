@@ -24,6 +24,7 @@ constexpr sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
 
 void UringBackend::arm_accepts() {
   accept_again_ = never;
+  if (listener_ < 0) return;
   for (std::uint32_t i = 0; i < accepts_.size(); ++i) {
     if (!accepts_[i].armed) arm_accept(i);
   }
@@ -51,16 +52,10 @@ UringBackend::Completion UringBackend::on_accept(const io_uring_cqe& cqe) {
     // A full table of direct descriptors cost a connection; ordinary ones leave it in the backlog.
     const bool exhausted = cqe.res == -ENFILE || cqe.res == -EMFILE || cqe.res == -ENOMEM;
     refused_ += exhausted && ring_->has_direct_descriptors();
-    if (!current) return {};
-    if (exhausted) {
-      accept_again_ = now_.instant + std::chrono::milliseconds(50);
-    } else {
-      arm_accept(index);
-    }
+    if (current && exhausted) accept_again_ = now_.instant + std::chrono::milliseconds(50);
     return {};
   }
   const IpAddress address = current ? uring::ip_of(accepts_[index].address) : IpAddress{};
-  if (current) arm_accept(index);
   if (connections_.used() >= options_.connections_max) {
     ++refused_;
     drop_accepted(cqe.res);
@@ -82,9 +77,24 @@ void UringBackend::drop_accepted(std::int32_t descriptor) {
     ::close(descriptor);
     return;
   }
-  io_uring_sqe* sqe = ring_->sqe();
-  io_uring_prep_close_direct(sqe, static_cast<unsigned>(descriptor));
-  io_uring_sqe_set_data64(sqe, 0);
+  closing_.push_back({descriptor, false});
+}
+
+void UringBackend::submit_closes() {
+  for (const Closing& closing : closing_) {
+    ring_->reserve(2);
+    if (closing.aborted) {
+      io_uring_sqe* sqe = ring_->sqe();
+      io_uring_prep_connect(sqe, closing.descriptor, &nowhere, sizeof nowhere);
+      sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
+      io_uring_sqe_set_data64(sqe, 0);
+    }
+    io_uring_sqe* sqe = ring_->sqe();
+    io_uring_prep_close_direct(sqe, static_cast<unsigned>(closing.descriptor));
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, 0);
+  }
+  closing_.clear();
 }
 
 UringBackend::Completion UringBackend::on_connect(std::uint32_t slot, int result) {
@@ -94,6 +104,7 @@ UringBackend::Completion UringBackend::on_connect(std::uint32_t slot, int result
     return {};
   }
   connection.phase = Phase::open;
+  connection.heard = true;
   connection.active_s = now_s_;
   return {.event = Event::connected, .rearm = true, .slot = slot};
 }
@@ -163,14 +174,7 @@ void UringBackend::close_descriptor(const Connection& connection) {
     ::close(connection.descriptor);
     return;
   }
-  if (connection.aborted) {
-    ring_->reserve(2);
-    io_uring_sqe* sqe = ring_->sqe();
-    io_uring_prep_connect(sqe, connection.descriptor, &nowhere, sizeof nowhere);
-    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK;
-    io_uring_sqe_set_data64(sqe, 0);
-  }
-  drop_accepted(connection.descriptor);
+  closing_.push_back({connection.descriptor, connection.aborted});
 }
 
 void UringBackend::expire_lingering() {

@@ -21,7 +21,8 @@ bool UringBackend::wants_receive(const Connection& connection) {
 void UringBackend::arm_receive(std::uint32_t slot) {
   io_uring_sqe* sqe = ring_->sqe();
   io_uring_prep_recv(sqe, connections_[slot].descriptor, nullptr, 0, 0);
-  if (ring_->has_multishot_receive()) sqe->ioprio |= IORING_RECV_MULTISHOT;
+  if (ring_->has_multishot_receive() && connections_[slot].heard)
+    sqe->ioprio |= IORING_RECV_MULTISHOT;
   sqe->flags |= IOSQE_BUFFER_SELECT;
   sqe->buf_group = uring::Ring::buffer_group;
   submit_for(sqe, slot, Op::receive);
@@ -86,6 +87,7 @@ UringBackend::Completion UringBackend::on_receive(std::uint32_t slot, const io_u
   }
   if (cqe.res > 0) {
     completion.rearm = ended;
+    connection.heard = true;
     connection.active_s = now_s_;
     if (connection.phase != Phase::open) return completion;
     completion.lease = ring_->receive_buffer(static_cast<std::uint16_t>(completion.buffer),
