@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "queues/thread_share.h"
+
 namespace godwit::apps {
 
 std::vector<int> available_cores() {
@@ -19,6 +21,7 @@ std::vector<int> available_cores() {
 
 void prepare_thread(const std::string& name, int core) {
   ::pthread_setname_np(::pthread_self(), name.c_str());
+  queues::prefer_short_slices();
   if (core < 0) return;
   cpu_set_t set;
   CPU_ZERO(&set);

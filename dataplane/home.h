@@ -173,6 +173,7 @@ class Home {
   bool request_load(queues::MailboxName name, queues::Mailbox& mailbox);
 
   // home_storage.cc
+  std::uint32_t first_fresh(const queues::Mailbox& mailbox);
   void persist(queues::MailboxName name, queues::Mailbox& mailbox, Now now, bool all);
   bool post_put(queues::MailboxName name, queues::Mailbox& mailbox, std::uint32_t entry, Now now);
   void schedule(queues::MailboxName name, queues::Mailbox& mailbox, Instant due);

@@ -33,12 +33,24 @@ bool Home::post_store(std::uint64_t account_hash, StoreRequest request) {
   return options_.storage[file % options_.storage.size()]->try_post(request);
 }
 
+// What is fresh stands behind all that is not, but for the moments in which the answers to a failed
+// commit come in: a message more for a mailbox with thousands under way costs what the first did.
+std::uint32_t Home::first_fresh(const Mailbox& mailbox) {
+  if (files_[queues::store_file_of(account_of(mailbox).hash)].failing) return mailbox.head;
+  std::uint32_t first = 0;
+  for (std::uint32_t i = mailbox.tail; i != 0 && mailboxes_.entry(i).state == EntryState::fresh;
+       i = mailboxes_.entry(i).previous) {
+    first = i;
+  }
+  return first;
+}
+
 // Gives storage the fresh entries that have waited for persist_after, or all of them.
 void Home::persist(MailboxName name, Mailbox& mailbox, Now now, bool all) {
   const auto patience =
       static_cast<std::uint32_t>(settings_.persist_after / std::chrono::milliseconds(1));
   const std::uint32_t now_ms = milliseconds_of(now.instant);
-  for (std::uint32_t i = mailbox.head; i != 0; i = mailboxes_.entry(i).next) {
+  for (std::uint32_t i = first_fresh(mailbox); i != 0; i = mailboxes_.entry(i).next) {
     const MailboxEntry& entry = mailboxes_.entry(i);
     if (entry.state != EntryState::fresh) continue;
     const std::uint32_t age_ms = now_ms - entry.appended_ms;

@@ -3,10 +3,13 @@
 
 #include <pthread.h>
 
+#include "queues/thread_share.h"
+
 namespace godwit::queues {
 
 void StorageThread::run(StorageWorker& worker) {
   ::pthread_setname_np(::pthread_self(), "storage");
+  step_back();
   constexpr auto longest_sleep = std::chrono::milliseconds(500);
   for (;;) {
     const bool stopping = stopping_.load();

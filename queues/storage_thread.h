@@ -11,7 +11,8 @@
 
 namespace godwit::queues {
 
-// Runs a StorageWorker until stopped; sleeps while nothing comes, waking now and then for expiry.
+// Runs a StorageWorker until stopped; sleeps while nothing comes, waking now and then for expiry. Where it
+// shares a core with a shard, the shard goes first (queues/thread_share.h).
 // Made before the rings, because homes need its parker. Thread safety: start and stop from one
 // other thread.
 class StorageThread {
