@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "bench/generator/program.h"
 #include "bench/generator/report.h"
 #include "bench/generator/scenario.h"
 
@@ -21,38 +17,17 @@ using namespace godwit;
 using namespace godwit::bench;
 
 struct Arguments {
+  ProgramOptions program = program_options("gateway_cost");
   BenchSettings settings;
   std::string json_file;
   std::vector<std::string> only;
   double round_seconds = 1.5;
   long batch_wait_us = 50;
-  int own_core = 1;
   std::size_t idle_sessions = 10'000;
-  bool priority = false;
 };
 
 constexpr std::size_t connections_window_1 = 1000;
 constexpr std::size_t connections_window_8 = 100;
-
-// Above what else the machine does; the servers inherit it. A session of its own, because Linux
-// shares the CPU between sessions first (autogroups) and between their processes after.
-bool raise_priority() {
-  if (::setsid() < 0 || ::setpriority(PRIO_PROCESS, 0, -15) != 0) return false;
-  std::ofstream autogroup("/proc/self/autogroup");
-  autogroup << "-15\n";
-  return true;
-}
-
-// Numbers as telephones have them, which the protocol packs.
-std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random) {
-  std::vector<LoadAccount> accounts(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    accounts[i].number = static_cast<std::uint32_t>(i);
-    accounts[i].user = std::to_string(491'700'000'000 + i);
-    accounts[i].identity = crypto::KeyPair::generate(random);
-  }
-  return accounts;
-}
 
 class Bench {
  public:
@@ -67,7 +42,7 @@ class Bench {
     relay_ = make_accounts(connections_window_1, random_);
     const std::string idle = idle_mode(settings);
     std::printf("godwitd: one shard, idle = \"%s\", on core %d; generator on core %d\n",
-                idle.c_str(), settings.server_core, arguments_.own_core);
+                idle.c_str(), settings.server_core, arguments_.program.own_core);
     lines_.push_back(json_machine(idle));
     const auto registered = register_accounts(settings, gateway_, random_);
     if (!registered) return std::unexpected(registered.error());
@@ -129,7 +104,7 @@ class Bench {
 void add_options(CLI::App& app, Arguments& arguments) {
   BenchSettings& settings = arguments.settings;
   app.add_option("--relay", settings.relay, "path of bench_relay (beside this program)");
-  app.add_option("--godwitd", settings.godwitd, "path of godwitd (../apps/godwitd from here)");
+  add_options(app, arguments.program);
   app.add_option("--set", settings.config,
                  "a line for godwitd's configuration, such as "
                  "'server.idle = \"poll\"'; may be repeated");
@@ -153,10 +128,6 @@ void add_options(CLI::App& app, Arguments& arguments) {
          "who sends when a message has arrived: who got it (reply) or its sender (recipient)")
       ->transform(CLI::CheckedTransformer(std::map<std::string, Pacing>{
           {"recipient", Pacing::recipient}, {"reply", Pacing::reply}}));
-  app.add_option("--server-core", settings.server_core, "core of both servers (0)");
-  app.add_option("--own-core", arguments.own_core, "core of the generator (1)");
-  app.add_flag("--priority", arguments.priority,
-               "for a busy machine: run above everything else (root; detaches from the terminal)");
   app.add_option("--json", arguments.json_file, "file for the JSON lines; standard output without");
 }
 
@@ -166,33 +137,18 @@ int main(int argc, char** argv) {
   namespace fs = std::filesystem;
   Arguments arguments;
   BenchSettings& settings = arguments.settings;
-  const fs::path here = fs::canonical("/proc/self/exe").parent_path();
-  settings.relay = here / "bench_relay";
-  settings.godwitd = here.parent_path() / "apps" / "godwitd";
+  arguments.program.priority_means = Priority::nice;
+  settings.relay = fs::canonical("/proc/self/exe").parent_path() / "bench_relay";
   CLI::App app{"CPU and memory of a gateway, beside the bare relay"};
   add_options(app, arguments);
   CLI11_PARSE(app, argc, argv);
   settings.round_time = std::chrono::milliseconds(std::lround(arguments.round_seconds * 1000));
   settings.batch_wait = std::chrono::microseconds(arguments.batch_wait_us);
   arguments.idle_sessions &= ~std::size_t{1};
-  std::signal(SIGPIPE, SIG_IGN);
-  if (arguments.priority && !raise_priority()) std::puts("no right to a higher priority");
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  char folder[] = "/tmp/godwit-bench-XXXXXX";
-  if (::mkdtemp(folder) == nullptr || !pin_to_core(arguments.own_core)) {
-    std::perror("bench_gateway_cost");
-    return 1;
-  }
-  settings.folder = folder;
-  const auto done = Bench(arguments).run();
-  if (!done) {
-    std::fprintf(stderr, "bench_gateway_cost: %s (logs in %s)\n", done.error().message.c_str(),
-                 folder);
-    return 1;
-  }
-  fs::remove_all(folder);
-  return 0;
+  settings.godwitd = arguments.program.godwitd;
+  settings.server_core = arguments.program.server_core;
+  return run_program(arguments.program, [&](const std::string& folder) {
+    settings.folder = folder;
+    return Bench(arguments).run();
+  });
 }

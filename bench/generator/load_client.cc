@@ -20,6 +20,17 @@ constexpr protocol::PreambleBytes preamble =
 
 }  // namespace
 
+std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random,
+                                       std::uint64_t first) {
+  std::vector<LoadAccount> accounts(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    accounts[i].number = static_cast<std::uint32_t>(i);
+    accounts[i].user = std::to_string(first + i);
+    accounts[i].identity = crypto::KeyPair::generate(random);
+  }
+  return accounts;
+}
+
 LoadClient::LoadClient(const Options& options, RandomSource& random)
     : options_(options), random_(random) {
   if (options_.server == Server::relay) {

@@ -37,6 +37,10 @@ struct LoadAccount {
   std::uint64_t last_sent_id = 0;      // ids go up by one
   std::uint64_t last_received_id = 0;  // the partner's
 };
+// With keys of their own, not registered. Named by numbers from `first` on, as telephones have
+// them, which the protocol packs.
+std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random,
+                                       std::uint64_t first = 491'700'000'000);
 
 class LoadClient {
  public:

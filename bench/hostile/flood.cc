@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/resource.h>
-
-#include <algorithm>
-
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
+#include "bench/generator/program.h"
 #include "bench/generator/server_process.h"
 #include "bench/hostile/attack.h"
 #include "bench/hostile/probe.h"
@@ -25,12 +20,10 @@ using namespace godwit;
 using namespace godwit::bench;
 
 struct Arguments {
-  std::string godwitd;
+  ProgramOptions program = program_options("flood");
   std::size_t clients = 40;
   double seconds = 3;
   unsigned rounds = 3;
-  int server_core = 0;
-  int own_core = 1;
   std::string json_file;
 };
 
@@ -39,9 +32,9 @@ Result<ServerProcess> start_gateway(const Arguments& arguments, const std::strin
       << "registration.per_second = 1000000\nregistration.burst = 1000000\n"
          "limits.exempt_addresses = \"127.0.0.1\"\n";
   return ServerProcess::start(
-      {.command = {arguments.godwitd, "--config", folder + "/godwit.toml", "--data",
+      {.command = {arguments.program.godwitd, "--config", folder + "/godwit.toml", "--data",
                    folder + "/data", "--listen", "127.0.0.1:0", "--shards", "1", "--metrics", ""},
-       .core = arguments.server_core,
+       .core = arguments.program.server_core,
        .log = folder + "/godwitd.log"});
 }
 
@@ -103,7 +96,7 @@ Result<void> run(const Arguments& arguments, const std::string& folder) {
   SystemRandom random;
   auto gateway = start_gateway(arguments, folder);
   if (!gateway) return std::unexpected(gateway.error());
-  std::vector<LoadAccount> accounts = make_accounts(arguments.clients, 491'700'000'000, random);
+  std::vector<LoadAccount> accounts = make_accounts(arguments.clients, random);
   Probe probe({.port = gateway->port(), .accounts = accounts, .random = random});
   if (auto connected = probe.connect(); !connected) return connected;
   std::ofstream json;
@@ -117,7 +110,7 @@ Result<void> run(const Arguments& arguments, const std::string& folder) {
       const AttackProcess::Options options{.attack = attack,
                                            .port = gateway->port(),
                                            .addresses = addresses,
-                                           .core = arguments.own_core};
+                                           .core = arguments.program.own_core};
       const auto rows = measure(arguments, probe, options);
       if (!rows) return std::unexpected(rows.error());
       report(options, *rows, json);
@@ -130,37 +123,17 @@ Result<void> run(const Arguments& arguments, const std::string& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  namespace fs = std::filesystem;
   Arguments arguments;
-  arguments.godwitd =
-      fs::canonical("/proc/self/exe").parent_path().parent_path() / "apps" / "godwitd";
   CLI::App app{"What good clients feel of a flood of strangers"};
-  app.add_option("--godwitd", arguments.godwitd, "path of godwitd (../apps/godwitd from here)");
+  add_options(app, arguments.program);
   app.add_option("--clients", arguments.clients, "good clients, an even number (40)")
       ->check(CLI::Range(2, 1000));
   app.add_option("--rounds", arguments.rounds, "of each kind (3)")->check(CLI::Range(1, 100));
   app.add_option("--seconds", arguments.seconds, "length of a round (3)")
       ->check(CLI::Range(0.2, 60.0));
-  app.add_option("--server-core", arguments.server_core, "core of the gateway (0)");
-  app.add_option("--own-core", arguments.own_core, "core of good clients and strangers (1)");
   app.add_option("--json", arguments.json_file, "file for a JSON line a flood");
   CLI11_PARSE(app, argc, argv);
   arguments.clients &= ~std::size_t{1};
-  std::signal(SIGPIPE, SIG_IGN);
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  char folder[] = "/tmp/godwit-flood-XXXXXX";
-  if (::mkdtemp(folder) == nullptr || !pin_to_core(arguments.own_core)) {
-    std::perror("bench_flood");
-    return 1;
-  }
-  const auto done = run(arguments, folder);
-  if (!done) {
-    std::fprintf(stderr, "bench_flood: %s (logs in %s)\n", done.error().message.c_str(), folder);
-    return 1;
-  }
-  fs::remove_all(folder);
-  return 0;
+  return run_program(arguments.program,
+                     [&](const std::string& folder) { return run(arguments, folder); });
 }

@@ -35,12 +35,14 @@ class Greedy {
     const int on = 1;
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     put_out();
-    while (good_ && !client_.reached_goal()) take_in();
+    while (good_ && !client_.reached_goal()) early_ += take_in();
   }
   ~Greedy() { ::close(socket_); }
   Greedy(const Greedy&) = delete;
   Greedy& operator=(const Greedy&) = delete;
 
+  // Messages that came with the answer to its login.
+  unsigned early() const { return early_; }
   bool good() const { return good_; }
   int socket() const { return socket_; }
   bool settled() const { return client_.settled(); }
@@ -80,6 +82,7 @@ class Greedy {
   LoadClient client_;
   std::array<std::uint8_t, 65'536> bytes_;
   int socket_ = -1;
+  unsigned early_ = 0;
   bool good_ = false;
 };
 
@@ -88,11 +91,11 @@ class Greedy {
 void run_greedy(const GreedyOptions& options, RandomSource& random,
                 std::atomic<std::uint64_t>& count) {
   constexpr unsigned batch = 256;  // of 1 024 a client may have under way
-  if (options.greed == Greed::none) return;
   std::unique_ptr<Greedy> reader;
   const bool reads = options.greed == Greed::sends;
   if (options.greed != Greed::fills) reader = std::make_unique<Greedy>(options, 1, random);
   if (options.greed == Greed::fetches) {
+    count.fetch_add(reader->early(), std::memory_order_relaxed);
     while (reader->good()) count.fetch_add(reader->take_in(), std::memory_order_relaxed);
     return;
   }

@@ -14,7 +14,7 @@
 
 namespace godwit::bench {
 
-enum class Greed : std::uint8_t { none, sends, never_reads, fills, fetches };
+enum class Greed : std::uint8_t { sends, never_reads, fills, fetches };
 
 struct GreedyOptions {
   Greed greed{};

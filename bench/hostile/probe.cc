@@ -159,15 +159,4 @@ Latency summarise(std::vector<double>& samples) {
   return {samples.size(), at(0.5), at(0.99), samples.back()};
 }
 
-std::vector<LoadAccount> make_accounts(std::size_t count, std::uint64_t first,
-                                       RandomSource& random) {
-  std::vector<LoadAccount> accounts(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    accounts[i].number = static_cast<std::uint32_t>(i);
-    accounts[i].user = std::to_string(first + i);
-    accounts[i].identity = crypto::KeyPair::generate(random);
-  }
-  return accounts;
-}
-
 }  // namespace godwit::bench

@@ -66,8 +66,4 @@ class Probe {
 // Of `samples`, which it sorts.
 Latency summarise(std::vector<double>& samples);
 
-// Accounts with keys of their own, not registered.
-std::vector<LoadAccount> make_accounts(std::size_t count, std::uint64_t first,
-                                       RandomSource& random);
-
 }  // namespace godwit::bench

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -9,6 +7,7 @@
 #include <fstream>
 #include <optional>
 
+#include "bench/generator/program.h"
 #include "bench/generator/scenario.h"
 #include "bench/storm/crowd.h"
 
@@ -22,10 +21,8 @@ using namespace godwit;
 using namespace godwit::bench;
 
 struct Arguments {
-  std::string godwitd;
+  ProgramOptions program = program_options("storm");
   std::size_t clients = 10'000;
-  int server_core = 0;
-  int own_core = 1;
   double patience_s = 120;
 };
 
@@ -36,17 +33,12 @@ class Storm {
   Storm(Arguments arguments, std::string folder)
       : arguments_(std::move(arguments)),
         folder_(std::move(folder)),
-        accounts_(arguments_.clients) {
-    for (std::size_t i = 0; i < accounts_.size(); ++i) {
-      accounts_[i].number = static_cast<std::uint32_t>(i);
-      accounts_[i].user = std::to_string(491'700'000'000 + i);
-      accounts_[i].identity = crypto::KeyPair::generate(random_);
-    }
-  }
+        accounts_(make_accounts(arguments_.clients, random_)) {}
 
   Result<void> run() {
-    const BenchSettings settings{
-        .godwitd = arguments_.godwitd, .folder = folder_, .server_core = arguments_.server_core};
+    const BenchSettings settings{.godwitd = arguments_.program.godwitd,
+                                 .folder = folder_,
+                                 .server_core = arguments_.program.server_core};
     if (auto done = register_accounts(settings, accounts_, random_); !done) {
       return std::unexpected(done.error());
     }
@@ -79,10 +71,10 @@ class Storm {
   Result<void> start() {
     server_.reset();
     auto started = ServerProcess::start(
-        {.command = {arguments_.godwitd, "--config", folder_ + "/godwit.toml", "--data",
+        {.command = {arguments_.program.godwitd, "--config", folder_ + "/godwit.toml", "--data",
                      folder_ + "/data", "--listen", "127.0.0.1:" + std::to_string(port_),
                      "--shards", "1", "--metrics", ""},
-         .core = arguments_.server_core,
+         .core = arguments_.program.server_core,
          .log = folder_ + "/godwitd.log"});
     if (!started) return std::unexpected(started.error());
     server_.emplace(std::move(*started));
@@ -91,7 +83,8 @@ class Storm {
   }
 
   Result<void> drain(unsigned spread_s) const {
-    const std::string ctl = std::filesystem::path(arguments_.godwitd).parent_path() / "godwitctl";
+    const std::string ctl =
+        std::filesystem::path(arguments_.program.godwitd).parent_path() / "godwitctl";
     const std::string command = ctl + " --socket " + folder_ + "/data/admin.sock drain --spread " +
                                 std::to_string(spread_s) + " > /dev/null";
     if (std::system(command.c_str()) == 0) return {};
@@ -123,33 +116,13 @@ class Storm {
 }  // namespace
 
 int main(int argc, char** argv) {
-  namespace fs = std::filesystem;
   Arguments arguments;
-  arguments.godwitd =
-      fs::canonical("/proc/self/exe").parent_path().parent_path() / "apps" / "godwitd";
   CLI::App app{"How soon all clients are back after a restart"};
-  app.add_option("--godwitd", arguments.godwitd, "path of godwitd (../apps/godwitd from here)");
+  add_options(app, arguments.program);
   app.add_option("--clients", arguments.clients, "clients (10000)")->check(CLI::Range(2, 16'000));
-  app.add_option("--server-core", arguments.server_core, "core of the gateway (0)");
-  app.add_option("--own-core", arguments.own_core, "core of the clients (1)");
   app.add_option("--patience", arguments.patience_s, "seconds until it gives up (120)");
   CLI11_PARSE(app, argc, argv);
   arguments.clients &= ~std::size_t{1};
-  ::signal(SIGPIPE, SIG_IGN);
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  char folder[] = "/tmp/godwit-storm-XXXXXX";
-  if (::mkdtemp(folder) == nullptr || !pin_to_core(arguments.own_core)) {
-    std::perror("bench_storm");
-    return 1;
-  }
-  const auto done = Storm(arguments, folder).run();
-  if (!done) {
-    std::fprintf(stderr, "bench_storm: %s (logs in %s)\n", done.error().message.c_str(), folder);
-    return 1;
-  }
-  fs::remove_all(folder);
-  return 0;
+  return run_program(arguments.program,
+                     [&](const std::string& folder) { return Storm(arguments, folder).run(); });
 }
