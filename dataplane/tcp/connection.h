@@ -115,7 +115,7 @@ struct Connection {
   Instant state_at = never;      // handshake, linger, orphan, keepalive
   Instant trying_since = never;  // the oldest thing the peer has not answered
   Instant last_heard{};
-  Instant last_sent{};
+  Instant last_data_sent{};
 
   Instant deadline() const { return std::min({retransmit_at, ack_at, state_at}); }
   bool synchronized() const {

@@ -71,7 +71,6 @@ void Tcp::emit(Connection& connection, const Output& output, Instant now) {
     options.sack_count = static_cast<std::uint8_t>(count);
     connection.dsack_due = false;
   }
-  connection.last_sent = now;
   ++counters_.segments_out;
   sink_.transmit(segment);
 }
@@ -109,7 +108,6 @@ void Tcp::emit_syn(Connection& connection, Instant now) {
         Timestamps{timestamp_clock(now) + connection.timestamp_offset, connection.ts_recent};
   }
   connection.syn_due = false;
-  connection.last_sent = now;
   ++counters_.segments_out;
   sink_.transmit(segment);
 }

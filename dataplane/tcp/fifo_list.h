@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "queues/slab.h"
@@ -9,10 +10,10 @@ namespace godwit::dataplane::tcp {
 
 // Records of a slab in the order they were added, linked through their members next and prev, to be
 // taken out anywhere. What all wait equally long for needs no other timer. Not thread safe.
-template <typename Record>
+template <typename Record, std::size_t ChunkSize = 1024>
 class FifoList {
  public:
-  using Records = queues::Slab<Record>;
+  using Records = queues::Slab<Record, ChunkSize>;
 
   std::uint32_t front() const { return head_; }
 

@@ -45,7 +45,8 @@ void Tcp::on_segment(const SegmentIn& segment, Instant now, Events events) {
 void Tcp::segment_without_connection(const SegmentIn& segment, std::uint64_t place, Instant now,
                                      Events events) {
   if (const std::uint32_t record = time_wait_.find(place, segment.flow)) {
-    if (time_wait_segment(record, segment, place, now)) return;
+    time_wait_segment(record, segment, place, now);
+    return;
   }
   if (const std::uint32_t record = syn_cache_.find(place, segment.flow)) {
     half_open_segment(record, segment, place, now, events);

@@ -52,7 +52,7 @@ void Tcp::take_data(std::uint32_t index, const SegmentIn& segment, Instant now, 
     connection.fin_sequence = sequence + static_cast<std::uint32_t>(bytes.size());
   }
   if (sequence != connection.rcv_nxt) {
-    if (!bytes.empty()) hold(connection, sequence, bytes);
+    if (!bytes.empty()) hold(index, sequence, bytes);
     emit_ack(connection, now);  // RFC 5681, 4.2: at once
     return;
   }
@@ -85,7 +85,12 @@ bool Tcp::deliver(std::uint32_t index, MutableBytes bytes, Events events) {
   const bool waits = !connection.close_requested &&
                      (connection.paused ||
                       (connection.receiver != 0 && !receivers_[connection.receiver].ready.empty()));
-  if (waits && !receiver_of(connection).ready.append(hold_memory_, bytes)) return false;
+  if (waits) {
+    ReadyQueue& ready = receiver_of(index).ready;
+    const bool memory_short = buffers_.in_use() > buffers_.limit() / 2;
+    if (memory_short && ready.size() >= settings_.paused_bytes_short) return false;
+    if (!ready.append(hold_memory_, bytes)) return false;
+  }
   connection.rcv_nxt += size;
   connection.rcv_edge = later_of(connection.rcv_edge, connection.rcv_nxt);
   connection.unacked_bytes += size;
@@ -97,24 +102,58 @@ bool Tcp::deliver(std::uint32_t index, MutableBytes bytes, Events events) {
   return true;
 }
 
-void Tcp::hold(Connection& connection, std::uint32_t sequence, Bytes bytes) {
-  Reassembly& held = receiver_of(connection).out_of_order;
-  const SequenceRange whole{sequence, sequence + static_cast<std::uint32_t>(bytes.size())};
-  switch (held.insert(hold_memory_, sequence, bytes)) {
+// RFC 2018, 8, allows to throw away what was held, when memory is short: the longest holder goes
+// first, so that gaps nobody fills do not keep others from holding theirs.
+void Tcp::hold(std::uint32_t index, std::uint32_t sequence, Bytes bytes) {
+  Connection& connection = connections_[index];
+  Reassembly& held = receiver_of(index).out_of_order;
+  Reassembly::Insert answer = held.insert(hold_memory_, sequence, bytes);
+  while (answer == Reassembly::Insert::no_memory && discard_oldest_held(index)) {
+    answer = held.insert(hold_memory_, sequence, bytes);
+  }
+  list_held(connection);
+  switch (answer) {
     case Reassembly::Insert::held:
       ++counters_.out_of_order_held;
-      break;
+      return;
     case Reassembly::Insert::duplicate:
       ++counters_.duplicate_segments;
       if (connection.sack) {
-        connection.dsack = whole;
+        connection.dsack = {sequence, sequence + static_cast<std::uint32_t>(bytes.size())};
         connection.dsack_due = true;
       }
-      break;
+      return;
     case Reassembly::Insert::no_room:
+    case Reassembly::Insert::no_memory:
       ++counters_.dropped_out_of_order;
       if (receivers_[connection.receiver].empty()) drop_receiver(connection);
-      break;
+      return;
+  }
+}
+
+// False when there is none but `but` itself.
+bool Tcp::discard_oldest_held(std::uint32_t but) {
+  const std::uint32_t oldest = holders_.front();
+  if (oldest == 0 || receivers_[oldest].owner == but) return false;
+  Connection& connection = connections_[receivers_[oldest].owner];
+  ++counters_.out_of_order_discarded;
+  receivers_[oldest].out_of_order.clear(hold_memory_);
+  list_held(connection);
+  if (receivers_[oldest].empty()) drop_receiver(connection);
+  buffers_.collect();
+  return true;
+}
+
+// Into the list of holders, or out of it.
+void Tcp::list_held(Connection& connection) {
+  Receiver& receiver = receivers_[connection.receiver];
+  const bool holds = !receiver.out_of_order.empty();
+  if (holds == receiver.listed) return;
+  receiver.listed = holds;
+  if (holds) {
+    holders_.push_back(receivers_, connection.receiver);
+  } else {
+    holders_.remove(receivers_, connection.receiver);
   }
 }
 
@@ -138,8 +177,9 @@ void Tcp::drain_held(std::uint32_t index, Events events) {
       deliver(index, range.bytes.writable().subspan(known, size - known), events);
     }
   }
-  if (connection.receiver != 0 && receivers_[connection.receiver].empty()) {
-    drop_receiver(connection);
+  if (connection.receiver != 0) {
+    list_held(connection);
+    if (receivers_[connection.receiver].empty()) drop_receiver(connection);
   }
 }
 
@@ -183,6 +223,7 @@ void Tcp::peer_fin(std::uint32_t index, Instant now, Events events) {
   connection.ack_now = true;
   if (connection.receiver != 0) {
     receivers_[connection.receiver].out_of_order.clear(hold_memory_);
+    list_held(connection);
     if (receivers_[connection.receiver].empty()) drop_receiver(connection);
   }
   switch (connection.state) {
@@ -203,10 +244,10 @@ void Tcp::peer_fin(std::uint32_t index, Instant now, Events events) {
   }
 }
 
-// Once, and not before the user has all bytes.
+// Once, and not before the user has all bytes, nor while he wants to hear of none.
 void Tcp::tell_peer_finished(std::uint32_t index, Events events) {
   Connection& connection = connections_[index];
-  if (connection.peer_finished_told || connection.close_requested) return;
+  if (connection.peer_finished_told || connection.close_requested || connection.paused) return;
   if (connection.receiver != 0 && !receivers_[connection.receiver].ready.empty()) return;
   connection.peer_finished_told = true;
   if (events.knows_half_close()) {

@@ -16,6 +16,7 @@ constexpr std::uint16_t mss_default_v4 = 536;  // RFC 9293, 3.7.1
 constexpr std::uint16_t mss_default_v6 = 1220;
 constexpr std::uint8_t scale_max = 14;  // RFC 7323, 2.3
 constexpr std::uint8_t time_wait_answers_per_second = 5;
+constexpr std::uint32_t reuse_distance = 65'536;
 
 std::uint16_t mss_told(const SegmentIn& segment) {
   return segment.options.mss.value_or(segment.flow.remote.is_v4() ? mss_default_v4
@@ -31,7 +32,8 @@ bool Tcp::listens(const Flow& flow) const {
   });
 }
 
-void Tcp::listen_syn(const SegmentIn& segment, std::uint64_t place, Instant now) {
+void Tcp::listen_syn(const SegmentIn& segment, std::uint64_t place, Instant now,
+                     std::optional<std::uint32_t> last_number) {
   ++counters_.syn_received;
   HalfOpen half_open;
   half_open.flow = segment.flow;
@@ -47,6 +49,10 @@ void Tcp::listen_syn(const SegmentIn& segment, std::uint64_t place, Instant now)
       settings_.ecn != EcnMode::off && segment.has(Flags::ece) && segment.has(Flags::cwr);
   if (!syn_cache_.full()) {
     half_open.iss = hash_.initial_sequence(segment.flow, now);
+    // Behind all that the connection before it sent, should it have been faster than the clock.
+    if (last_number && !after(half_open.iss, *last_number)) {
+      half_open.iss = *last_number + reuse_distance;
+    }
     syn_cache_.add(place, half_open, now);
     send_syn_ack(half_open, now, false);
   } else if (settings_.syn_cookies) {
@@ -115,6 +121,11 @@ void Tcp::half_open_segment(std::uint32_t record, const SegmentIn& segment, std:
     challenge();
     return;
   }
+  if (!listens(segment.flow)) {  // not any more
+    syn_cache_.remove(place, record);
+    answer_unknown(segment, now);
+    return;
+  }
   if (segment.ack != half_open.iss + 1) {
     ++counters_.dropped_bad_ack;
     answer_unknown(segment, now);
@@ -170,7 +181,7 @@ void Tcp::accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint6
   connection.snd_wnd_max = std::max<std::uint32_t>(connection.snd_wnd, half_open.window);
   connection.snd_wl1 = segment.seq;
   connection.snd_wl2 = segment.ack;
-  connection.last_heard = connection.last_sent = now;
+  connection.last_heard = connection.last_data_sent = now;
   if (half_open.retries == 0 && half_open.sent_at != Instant{}) {
     connection.rtt.add(now - half_open.sent_at, now);
   }
@@ -186,24 +197,27 @@ void Tcp::accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint6
   connection_segment(index, segment, now, events);
 }
 
-// True when that was all; false when a new connection may begin (RFC 6191; RFC 9293, 3.6.1).
-bool Tcp::time_wait_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
+// A FIN that comes again is answered, a new SYN may begin another connection (RFC 6191; RFC 9293,
+// 3.6.1).
+void Tcp::time_wait_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
                             Instant now) {
   Waiting& waiting = time_wait_[record];
   // RFC 1337: a reset does not end the wait, it may be an echo of old segments.
-  if (segment.has(Flags::rst)) return true;
+  if (segment.has(Flags::rst)) return;
   const auto& stamp = segment.options.timestamps;
   if (segment.has(Flags::syn) && !segment.has(Flags::ack)) {
     const bool newer = waiting.timestamps && stamp ? after(stamp->value, waiting.ts_recent)
                                                    : after(segment.seq, waiting.rcv_nxt);
     if (newer && listens(segment.flow)) {
       ++counters_.time_wait_reused;
+      const std::uint32_t last_number = waiting.snd_nxt;
       time_wait_.remove(place, record);
-      return false;
+      listen_syn(segment, place, now, last_number);
+      return;
     }
   }
   const bool old_stamp = waiting.timestamps && stamp && before(stamp->value, waiting.ts_recent);
-  if (!old_stamp && segment.seq == waiting.rcv_nxt && segment.length() == 0) return true;
+  if (!old_stamp && segment.seq == waiting.rcv_nxt && segment.length() == 0) return;
   const bool fin_again =
       segment.has(Flags::fin) && segment.seq + segment.length() == waiting.rcv_nxt && !old_stamp;
   const auto second = static_cast<std::uint32_t>(now.time_since_epoch() / std::chrono::seconds(1));
@@ -227,7 +241,6 @@ bool Tcp::time_wait_segment(std::uint32_t record, const SegmentIn& segment, std:
     sink_.transmit(answer);
   }
   if (fin_again) time_wait_.restart(record, now);
-  return true;
 }
 
 }  // namespace godwit::dataplane::tcp

@@ -90,6 +90,7 @@ void Tcp::establish(std::uint32_t index, const SegmentIn& segment, Instant now, 
   connection.retransmit_at = never;
   connection.trying_since = never;
   connection.opened = true;
+  connection.last_data_sent = now;
   if (!segment.has(Flags::syn)) {
     connection.snd_wnd = std::uint32_t{segment.window} << connection.snd_scale;
     connection.snd_wnd_max = std::max(connection.snd_wnd_max, connection.snd_wnd);

@@ -77,7 +77,7 @@ void Tcp::send_queued(std::uint32_t index, Instant now) {
   Connection& connection = connections_[index];
   if (connection.sender == 0 && (!connection.fin_wanted || connection.fin_sent)) return;
   Sender& sender = sender_of(connection);
-  if (sender.board.empty() && now - connection.last_sent > timeout_of(connection)) {
+  if (sender.board.empty() && now - connection.last_data_sent > timeout_of(connection)) {
     connection.congestion.restart_idle(initial_window(connection));
   }
   while (send_lost(connection, sender, now)) {
@@ -170,6 +170,7 @@ void Tcp::transmit_new(Connection& connection, Sender& sender, std::uint32_t siz
   if (sender.phase == Sender::Phase::recovery) sender.reduction.out += segment.size();
   // The user answers what he gets: acknowledgements may wait for his next answer.
   if (connection.unacked_bytes > 0) connection.quick_acks = 0;
+  connection.last_data_sent = now;
   emit(connection, output, now);
 }
 
@@ -185,6 +186,7 @@ void Tcp::retransmit(Connection& connection, Sender& sender, std::uint32_t recor
   if (sender.phase == Sender::Phase::recovery) sender.reduction.out += segment.size();
   sender.board.sent_again(sent_, record, now);
   ++counters_.retransmits;
+  connection.last_data_sent = now;
   emit(connection, output, now);
 }
 

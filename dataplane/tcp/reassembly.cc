@@ -26,9 +26,10 @@ Reassembly::Insert Reassembly::insert(HoldMemory& memory, std::uint32_t begin, B
     }
     std::size_t size = bytes.size();
     if (index != 0) size = std::min<std::size_t>(size, memory.ranges[index].begin - begin);
-    if (!add(memory, previous, begin, bytes.first(size))) {
+    if (const Insert refusal = add(memory, previous, begin, bytes.first(size));
+        refusal != Insert::held) {
       if (added) remember(arrived);
-      return Insert::no_room;
+      return refusal;
     }
     added = true;
     previous = previous == 0 ? head_ : previous;
@@ -41,20 +42,21 @@ Reassembly::Insert Reassembly::insert(HoldMemory& memory, std::uint32_t begin, B
 }
 
 // Behind `previous` (0: first), whose block takes the bytes when it has the room.
-bool Reassembly::add(HoldMemory& memory, std::uint32_t previous, std::uint32_t begin, Bytes bytes) {
+Reassembly::Insert Reassembly::add(HoldMemory& memory, std::uint32_t previous, std::uint32_t begin,
+                                   Bytes bytes) {
   if (previous != 0 && memory.ranges[previous].end() == begin) {
     queues::Buffer& last = memory.ranges[previous].bytes;
     const std::size_t had = last.bytes().size();
     if (last.writable().size() - had >= bytes.size()) {
       std::ranges::copy(bytes, last.writable().begin() + static_cast<std::ptrdiff_t>(had));
       last.resize(had + bytes.size());
-      return true;
+      return Insert::held;
     }
   }
-  if (count_ >= memory.ranges_max) return false;
+  if (count_ >= memory.ranges_max) return Insert::no_room;
   queues::Buffer buffer = memory.buffers.copy(bytes);
-  if (!buffer) return false;
-  if (memory.held_bytes + buffer.footprint() > memory.held_bytes_max) return false;
+  if (!buffer) return Insert::no_memory;
+  if (memory.held_bytes + buffer.footprint() > memory.held_bytes_max) return Insert::no_memory;
   memory.held_bytes += buffer.footprint();
   const std::uint32_t index = memory.ranges.allocate();
   HeldRange& range = memory.ranges[index];
@@ -64,7 +66,7 @@ bool Reassembly::add(HoldMemory& memory, std::uint32_t previous, std::uint32_t b
   range.next = link;
   link = index;
   ++count_;
-  return true;
+  return Insert::held;
 }
 
 void Reassembly::remember(std::uint32_t sequence) {

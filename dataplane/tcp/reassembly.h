@@ -39,7 +39,8 @@ class Reassembly {
   enum class Insert : std::uint8_t {
     held,       // at least in part new
     duplicate,  // nothing new
-    no_room,    // a limit was reached; part of it may be held
+    no_room,    // the connection's own limit was reached; part of it may be held
+    no_memory,  // that of all connections was, or the pool's; likewise
   };
 
   bool empty() const { return head_ == 0; }
@@ -57,7 +58,7 @@ class Reassembly {
   std::size_t sack_blocks(const HoldMemory& memory, std::span<SequenceRange> out) const;
 
  private:
-  bool add(HoldMemory& memory, std::uint32_t previous, std::uint32_t begin, Bytes bytes);
+  Insert add(HoldMemory& memory, std::uint32_t previous, std::uint32_t begin, Bytes bytes);
   void remember(std::uint32_t sequence);
 
   std::uint32_t head_ = 0;

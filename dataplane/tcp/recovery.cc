@@ -12,6 +12,7 @@ namespace godwit::dataplane::tcp {
 namespace {
 
 constexpr std::uint32_t duplicates_max = 3;  // RFC 5681, 3.2; 6675, 2 (DupThresh)
+constexpr std::uint32_t timeouts_black_hole = 3;
 
 }  // namespace
 
@@ -182,7 +183,7 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
   // RFC 4821, 7.7: full segments that never arrive may be too big for a path whose routers do not
   // say so.
   connection.full_size_timeouts = full_size ? connection.full_size_timeouts + 1 : 0;
-  if (connection.full_size_timeouts >= 2) {
+  if (connection.full_size_timeouts >= timeouts_black_hole) {
     const std::uint32_t headers = connection.flow.remote.is_v4() ? 40 : 60;
     ++counters_.black_holes;
     lower_mss(connection, (connection.mss + (connection.timestamps ? 12U : 0U)) / 2 + headers);

@@ -44,8 +44,10 @@ struct Settings {
   Duration orphan_time = std::chrono::seconds(60);  // from on_closed until it is dropped
 
   // Memory.
-  std::size_t send_queue_max = std::size_t{1} << 20;    // bytes, per connection
-  std::size_t buffer_bytes = std::size_t{64} << 20;     // of all queues together, both ways
+  std::size_t send_queue_max = std::size_t{1} << 20;  // bytes, per connection
+  std::size_t buffer_bytes = std::size_t{64} << 20;   // of all queues together, both ways
+  // What a paused connection may hold while more than half of these are in use; else its window.
+  std::uint32_t paused_bytes_short = 16 * 1024;
   std::size_t reassembly_bytes = std::size_t{8} << 20;  // of these, out of order
   std::uint32_t receive_window = 256 * 1024 - 4;        // 65535 << 2
   std::uint32_t in_flight_segments_max = 1024;  // records walked for one SACK block, at the worst

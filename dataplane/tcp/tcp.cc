@@ -76,8 +76,12 @@ Sender& Tcp::sender_of(Connection& connection) {
   return senders_[connection.sender];
 }
 
-Receiver& Tcp::receiver_of(Connection& connection) {
-  if (connection.receiver == 0) connection.receiver = receivers_.allocate();
+Receiver& Tcp::receiver_of(std::uint32_t index) {
+  Connection& connection = connections_[index];
+  if (connection.receiver == 0) {
+    connection.receiver = receivers_.allocate();
+    receivers_[connection.receiver].owner = index;
+  }
   return receivers_[connection.receiver];
 }
 
@@ -95,6 +99,7 @@ void Tcp::drop_receiver(Connection& connection) {
   Receiver& receiver = receivers_[connection.receiver];
   receiver.out_of_order.clear(hold_memory_);
   receiver.ready.clear(hold_memory_);
+  list_held(connection);
   receivers_.release(connection.receiver);
   connection.receiver = 0;
 }
@@ -224,19 +229,21 @@ std::size_t Tcp::send(ConnectionName name, std::span<const Bytes> chunks) {
   const std::uint32_t index = find(name);
   if (index == 0) return 0;
   Connection& connection = connections_[index];
-  if (connection.close_requested || connection.fin_wanted) return 0;
+  if (!connection.opened || connection.close_requested || connection.fin_wanted) return 0;
   std::size_t total = 0;
   for (const Bytes chunk : chunks) total += chunk.size();
   if (total == 0) return 0;
   Sender& sender = sender_of(connection);
   if (total > settings_.send_queue_max || sender.queue.size() > settings_.send_queue_max - total) {
     connection.want_writable = true;
+    into_turn(index);
     return 0;
   }
   if (!sender.queue.append(send_memory(), chunks, total)) {
     connection.want_writable = true;
+    if (!connection.waits_for_memory) memory_waiters_.push_back(index);
     connection.waits_for_memory = true;
-    memory_waiters_.push_back(index);
+    into_turn(index);
     return 0;
   }
   counters_.bytes_out += total;

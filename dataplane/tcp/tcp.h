@@ -15,6 +15,7 @@
 #include "dataplane/tcp/answer_limits.h"
 #include "dataplane/tcp/connection.h"
 #include "dataplane/tcp/counters.h"
+#include "dataplane/tcp/fifo_list.h"
 #include "dataplane/tcp/flow_hash.h"
 #include "dataplane/tcp/receiver.h"
 #include "dataplane/tcp/seams.h"
@@ -133,7 +134,6 @@ class Tcp {
     bool advanced = false;
     bool duplicate = false;  // RFC 5681, 2
     bool dsack = false;
-    bool progress = false;  // something that was sent again has not been lost once more
     Instant newest_sent{};  // of the newest sent once
     bool has_newest = false;
   };
@@ -150,7 +150,7 @@ class Tcp {
   std::uint32_t allocate(const Flow& flow, std::uint64_t place);
   void release(std::uint32_t index);
   Sender& sender_of(Connection& connection);
-  Receiver& receiver_of(Connection& connection);
+  Receiver& receiver_of(std::uint32_t index);
   void drop_sender(Connection& connection);
   void drop_receiver(Connection& connection);
   SendMemory send_memory() { return {buffers_, blocks_}; }
@@ -173,13 +173,14 @@ class Tcp {
   void segment_without_connection(const SegmentIn& segment, std::uint64_t place, Instant now,
                                   Events events);
   bool listens(const Flow& flow) const;
-  void listen_syn(const SegmentIn& segment, std::uint64_t place, Instant now);
+  void listen_syn(const SegmentIn& segment, std::uint64_t place, Instant now,
+                  std::optional<std::uint32_t> last_number = std::nullopt);
   void half_open_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
                          Instant now, Events events);
   bool cookie_segment(const SegmentIn& segment, std::uint64_t place, Instant now, Events events);
   void accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint64_t place, Instant now,
               Events events);
-  bool time_wait_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
+  void time_wait_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
                          Instant now);
   void answer_unknown(const SegmentIn& segment, Instant now);
   void send_syn_ack(const HalfOpen& half_open, Instant now, bool cookie);
@@ -206,7 +207,9 @@ class Tcp {
 
   void take_data(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);
   bool deliver(std::uint32_t index, MutableBytes bytes, Events events);
-  void hold(Connection& connection, std::uint32_t sequence, Bytes bytes);
+  void hold(std::uint32_t index, std::uint32_t sequence, Bytes bytes);
+  bool discard_oldest_held(std::uint32_t but);
+  void list_held(Connection& connection);
   void drain_held(std::uint32_t index, Events events);
   void deliver_ready(std::uint32_t index, Events events);
   void peer_fin(std::uint32_t index, Instant now, Events events);
@@ -270,7 +273,8 @@ class Tcp {
   queues::Slab<Connection> connections_;
   std::vector<std::uint16_t> generations_;  // by index; it survives the connection
   queues::Slab<Sender, 256> senders_;
-  queues::Slab<Receiver, 256> receivers_;
+  FifoList<Receiver, 256>::Records receivers_;
+  FifoList<Receiver, 256> holders_;  // of bytes out of order, the oldest first
   queues::Slab<SendBlock> blocks_;
   SentSegments sent_;
   queues::Slab<HeldRange> ranges_;

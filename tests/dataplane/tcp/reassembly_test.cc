@@ -90,7 +90,7 @@ TEST_F(ReassemblyTest, BytesUpToTheLimitAndNotOneMore) {
   EXPECT_EQ(insert(10, 20), Insert::held);
   EXPECT_EQ(insert(30, 40), Insert::held);
   EXPECT_EQ(memory.held_bytes, 2 * each);
-  EXPECT_EQ(insert(50, 60), Insert::no_room);
+  EXPECT_EQ(insert(50, 60), Insert::no_memory);
   held.clear(memory);
   EXPECT_EQ(memory.held_bytes, 0u);
   EXPECT_EQ(insert(50, 60), Insert::held);
