@@ -277,7 +277,7 @@ Result<void> Client::send_waiting(Now now) {
         return fail(ErrorCode::corrupt, "the outbox holds what cannot be sent");
       }
       const std::uint32_t number =
-          connection_->send_message(message.id, *to, as_bytes(message.payload));
+          connection_->send_message(message.id, *to, as_bytes(message.payload), message.devices);
       in_flight_.push_back({.number = number, .id = message.id, .to = message.to});
       sent_upto_id_ = message.id;
     }

@@ -110,6 +110,7 @@ class Client {
     std::uint64_t id = 0;
     std::string to;
     bool refused = false;
+    bool gone = false;  // its device is, so it went nowhere
   };
 
   Client(RandomSource& random, ClientEvents events, Dial dial);
@@ -126,7 +127,10 @@ class Client {
   Result<void> store(const std::vector<State::Incoming>& incoming);
   // What the sealer has to do; may be nothing.
   Result<void> seal(Now now);
+  Result<void> on_listed(const Listed& listed, Now now);
   Result<void> on_refused(const Refused& refused);
+  // Out of the outbox, as not accepted.
+  Result<void> give_up(std::uint64_t id, const std::string& why);
   Result<void> on_stream_ended(const StreamEnded& ended, Now now);
   Result<void> send_waiting(Now now);
   void flush();

@@ -57,6 +57,7 @@ Result<void> Client::on_event(Event& event, Now now) {
     return sealer_->on_session(now);
   }
   if (const auto* settled = std::get_if<Settled>(&event)) return on_settled(settled->upto);
+  if (const auto* listed = std::get_if<Listed>(&event)) return on_listed(*listed, now);
   if (const auto* refused = std::get_if<Refused>(&event)) return on_refused(*refused);
   if (const auto* answered = std::get_if<Answered>(&event)) {
     return sealer_->on_answer(answered->id, answered->refused, answered->node, now);
@@ -86,7 +87,8 @@ Result<void> Client::seal(Now now) {
     connection_->ask(question.id, question.set, question.node);
   }
   outbox_unsent_ = outbox_unsent_ || work->outbox_grew;
-  unsettled_ -= work->unsendable.size();
+  unsettled_ -= work->unsendable.size() + work->accepted.size();
+  for (const std::uint64_t message : work->accepted) events_.accepted(message);
   for (const Unsendable& one : work->unsendable) events_.refused(one.message, one.why);
   if (work->inbox_grew) events_.received();
   return {};
@@ -112,18 +114,31 @@ Result<void> Client::on_registered(std::uint16_t device) {
 
 Result<void> Client::on_settled(std::uint64_t upto) {
   std::vector<std::uint64_t> accepted;
+  std::vector<std::uint64_t> gone;
   while (!in_flight_.empty() && in_flight_.front().number <= upto) {
-    if (!in_flight_.front().refused) accepted.push_back(in_flight_.front().id);
+    const InFlight& first = in_flight_.front();
+    if (!first.refused) (first.gone ? gone : accepted).push_back(first.id);
     in_flight_.pop_front();
   }
   // Erased before the application is told: a crash in between tells it nothing, and nothing is sent
   // again.
+  for (const std::uint64_t id : gone) {
+    const std::string why = explain(Refused{.condition = Condition::item_not_found});
+    if (auto given_up = give_up(id, why); !given_up) return given_up;
+  }
   if (accepted.empty()) return {};
   const auto settled = state_->erase_accepted(accepted);
   if (!settled) return std::unexpected(settled.error());
   unsettled_ -= settled->size();
   for (const std::uint64_t id : *settled) events_.accepted(id);
   return {};
+}
+
+Result<void> Client::on_listed(const Listed& listed, Now now) {
+  const auto found = std::ranges::find(in_flight_, listed.list.number, &InFlight::number);
+  if (found == in_flight_.end() || found->refused) return {};
+  found->gone = listed.list.gone;
+  return sealer_->on_device_list(found->id, found->to, listed.list, now);
 }
 
 // From here on nothing new is sent until everything under way is answered: then the refusals are
@@ -138,14 +153,18 @@ Result<void> Client::on_refused(const Refused& refused) {
   if (refused.condition == Condition::item_not_found) {
     if (auto told = sealer_->on_device_gone(found->to); !told) return told;
   }
-  const auto settled = state_->erase_refused(found->id);
+  return give_up(found->id, explain(refused));
+}
+
+Result<void> Client::give_up(std::uint64_t id, const std::string& why) {
+  const auto settled = state_->erase_refused(id);
   if (!settled) return std::unexpected(settled.error());
   if (!*settled) return {};
   --unsettled_;
   if ((*settled)->accepted) {
     events_.accepted((*settled)->message);
   } else {
-    events_.refused((*settled)->message, explain(refused));
+    events_.refused((*settled)->message, why);
   }
   return {};
 }

@@ -208,6 +208,12 @@ Result<void> Connection::on_session_stanza(const protocol::RawStanza& stanza,
           Refused{error->number, error->id, error->condition, std::string(error->text)});
       return {};
     }
+    case StanzaType::device_list: {
+      const auto list = protocol::read_device_list(stanza.content);
+      if (!list || list->number > number_) return malformed();
+      events.push_back(Listed{*list});
+      return {};
+    }
     case StanzaType::backlog_end:
       events.push_back(BacklogEnd{});
       return {};
@@ -241,11 +247,13 @@ Result<void> Connection::on_message(Bytes content, std::vector<Event>& events) {
   return {};
 }
 
-std::uint32_t Connection::send_message(std::uint64_t id, const protocol::Jid& to, Bytes payload) {
+std::uint32_t Connection::send_message(std::uint64_t id, const protocol::Jid& to, Bytes payload,
+                                       std::optional<std::uint16_t> devices) {
   GODWIT_CHECK(ready_);
   append(protocol::message_head_size_max + payload.size(), [&](ByteWriter& out) {
-    return protocol::write(out, protocol::Message{.id = id, .peer = to, .payload = payload},
-                           {jid_.domain});
+    return protocol::write(
+        out, protocol::Message{.id = id, .peer = to, .device_digest = devices, .payload = payload},
+        {jid_.domain});
   });
   return ++number_;
 }

@@ -47,6 +47,9 @@ struct Refused {
   protocol::Condition condition{};
   std::string text;
 };
+struct Listed {  // a message was for other devices than its recipient has; before its Settled
+  protocol::DeviceList list;
+};
 struct Answered {  // a question to the server
   std::uint64_t id = 0;
   std::optional<protocol::Condition> refused;
@@ -63,7 +66,7 @@ struct StreamEnded {
   std::string text;
 };
 using Event = std::variant<ServerTrusted, Registered, SessionReady, Delivered, Settled, Refused,
-                           Answered, Noticed, BacklogEnd, StreamEnded>;
+                           Listed, Answered, Noticed, BacklogEnd, StreamEnded>;
 
 class Connection {
  public:
@@ -85,9 +88,10 @@ class Connection {
   // read.
   Result<std::vector<Event>> on_bytes(Bytes bytes, WallTime now);
 
-  // REQUIRES: ready(), a valid address, at most protocol::payload_size_max bytes. Returns the
-  // stanza number.
-  std::uint32_t send_message(std::uint64_t id, const protocol::Jid& to, Bytes payload);
+  // REQUIRES: ready(), a valid address, at most protocol::payload_size_max bytes. `devices` is the
+  // digest of those it was encrypted for. Returns the stanza number.
+  std::uint32_t send_message(std::uint64_t id, const protocol::Jid& to, Bytes payload,
+                             std::optional<std::uint16_t> devices = std::nullopt);
   // A question to the server. REQUIRES: ready(), at most protocol::iq_node_size_max bytes.
   void ask(std::uint64_t id, bool set, Bytes node);
   // Everything up to this absolute sequence is stored.

@@ -56,7 +56,21 @@ CREATE TABLE devices(account TEXT NOT NULL, device INTEGER NOT NULL,
   WITHOUT ROWID;
 )";
 
-constexpr const char* steps[] = {first_version, second_version};
+// Lists of devices that change. `repairs` are messages that are to go to one more device; `devices`
+// is the digest of the list a row was encrypted for; `tag` is the device's, of the identity it was
+// encrypted for, 0 when that is not known; a row of `sent` is `done` with (1) when it was asked for
+// again, (2) when it went nowhere or to an identity that is no more.
+constexpr const char* third_version = R"(
+ALTER TABLE outbox ADD COLUMN devices INTEGER;
+ALTER TABLE sent ADD COLUMN tag INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sent ADD COLUMN done INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX sent_message ON sent(message);
+ALTER TABLE messages ADD COLUMN partly INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE repairs(message INTEGER NOT NULL, peer TEXT NOT NULL, PRIMARY KEY(message, peer))
+  WITHOUT ROWID;
+)";
+
+constexpr const char* steps[] = {first_version, second_version, third_version};
 constexpr queues::Schema schema{.what = "the state of a client",
                                 .application_id = 0x47574353,  // GWCS
                                 .steps = steps,

@@ -77,6 +77,7 @@ class Query {
   std::uint64_t number(int column) const {
     return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, column));
   }
+  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   std::string text(int column) const { return std::string(as_text(bytes(column))); }
   // Until the next step.
   Bytes bytes(int column) const;

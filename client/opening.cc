@@ -115,7 +115,7 @@ Result<void> Sealing::resend(const State::Incoming& message, Bytes bytes) {
   {
     Query find(state_.database(),
                "SELECT message FROM sent JOIN messages ON messages.id=message "
-               "WHERE sent.id=? AND peer=? AND tries<?");
+               "WHERE sent.id=? AND peer=? AND tries<? AND done=0");
     if (!find.bind(id).bind(std::string_view(message.from)).bind(tries_max).row()) {
       return find.ended_well() ? Result<void>{} : state_.database().error();
     }
@@ -134,7 +134,7 @@ Result<void> Sealing::resend(const State::Incoming& message, Bytes bytes) {
               "SELECT ?, ?, payload, shown_id, tries+1 FROM messages WHERE id=?");
   again.bind(*next).bind(std::string_view(message.from)).bind(original);
   if (!again.done()) return state_.database().error();
-  Query done(state_.database(), "DELETE FROM sent WHERE id=?");
+  Query done(state_.database(), "UPDATE sent SET done=1 WHERE id=?");
   if (!done.bind(id).done()) return state_.database().error();
   dirty_ = true;
   return {};

@@ -37,6 +37,8 @@ struct Unsendable {
 struct Work {
   std::vector<Question> questions;
   std::vector<Unsendable> unsendable;
+  std::vector<std::uint64_t>
+      accepted;  // messages of the application, with what else they waited for
   bool outbox_grew = false;
   bool inbox_grew = false;
 };
@@ -58,6 +60,10 @@ class Sealer {
   virtual Result<void> on_answer(std::uint64_t id, std::optional<protocol::Condition> condition,
                                  Bytes node, Now now) = 0;
   virtual Result<void> on_notice(Bytes node, Now now) = 0;
+  // Row `id` of the outbox was encrypted for other devices than the recipient has. Before it is
+  // settled.
+  virtual Result<void> on_device_list(std::uint64_t id, const std::string& recipient,
+                                      const protocol::DeviceList& list, Now now) = 0;
   // The gateway does not know the device any more.
   virtual Result<void> on_device_gone(const std::string& recipient) = 0;
   // In a session: what there is to do. Called each turn.

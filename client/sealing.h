@@ -48,6 +48,8 @@ class Sealing final : public Sealer {
   Result<void> on_answer(std::uint64_t id, std::optional<protocol::Condition> condition, Bytes node,
                          Now now) override;
   Result<void> on_notice(Bytes node, Now now) override;
+  Result<void> on_device_list(std::uint64_t id, const std::string& recipient,
+                              const protocol::DeviceList& list, Now now) override;
   Result<void> on_device_gone(const std::string& recipient) override;
   Result<Work> work(Now now) override;
   Instant deadline() const override;
@@ -62,8 +64,13 @@ class Sealing final : public Sealer {
     std::uint16_t device = 0;
     Vault::Waiting keys;
   };
+  using Tags = std::vector<protocol::DeviceTag>;
   struct Account {
     bool list_asked = false;
+    // Named by the gateway; their bundles complete the list.
+    std::map<std::uint16_t, std::uint32_t> named;
+    // All that is not settled goes to these.
+    std::optional<Tags> covered;
     std::set<std::uint16_t> bundles_asked;
     Instant retry_at{};
     bool waiting = false;  // in this pass: what is behind waits too
@@ -72,6 +79,11 @@ class Sealing final : public Sealer {
     std::uint64_t id = 0;
     std::string recipient;
     std::uint64_t shown_id = 0;
+  };
+  // A message that is to go to one more device.
+  struct Repair {
+    std::uint64_t message = 0;
+    std::string peer;
   };
   enum class Outcome : std::uint8_t { sealed, waits, refused };
   using Listed = std::vector<Vault::ListedDevice>;
@@ -89,12 +101,31 @@ class Sealing final : public Sealer {
   Result<void> note_identity(const std::string& peer, const crypto::PublicKey& identity, Now now);
   Result<void> drop_waiting(const std::string& user, const std::string& why);
 
+  // sealing_devices.cc
+  Result<void> change_list(const std::string& user, const Tags& tags,
+                           std::map<std::uint16_t, std::uint32_t>& named, Now now);
+  Result<void> cover(const std::string& user, const Tags& list);
+  Result<bool> went_to(std::uint64_t message, const std::string& peer, std::uint32_t tag);
+  Result<bool> add_named(const Asked& asked, const crypto::PublicKey& identity,
+                         std::uint32_t registration, Now now);
+  Result<bool> seal_repairs(Now now, std::size_t& sealed);
+  Result<Outcome> seal_repair(const Repair& repair, Now now);
+  Result<Outcome> give_up(const Repair& repair, const std::string& why);
+  Result<void> drop_repairs(const std::string& user, const std::string& why);
+
   Result<void> seal_waiting(Now now);
   Result<Outcome> seal(const Pending& message, Now now);
   Result<Outcome> refuse(const Pending& message, const std::string& why);
   Result<bool> all_have_sessions(const std::string& user, const Listed& targets, Now now);
-  Result<void> encrypt_for(const Pending& message, const std::string& user, const Listed& targets,
-                           Now now);
+  // The account's devices; none when they, or what is before, must come first.
+  Result<std::optional<Listed>> list_for(const std::string& user, Now now);
+  Result<std::string> distrusted(const std::string& user, const Listed& targets);
+  struct Targets {
+    std::string user;
+    Listed devices;
+    std::uint16_t digest = 0;  // of the whole list
+  };
+  Result<bool> encrypt_for(const Pending& message, const Targets& targets, Now now);
   Result<void> prune();
 
   Result<std::vector<State::Incoming>> open(const State::Incoming& message);
@@ -108,7 +139,9 @@ class Sealing final : public Sealer {
     if (auto set = state_.database().set_waiting_for_disk(true); !set) return set;
     return state_.database().transact(std::forward<Work>(work));
   }
-  Result<void> queue_row(const std::string& recipient, Bytes payload, std::uint64_t message);
+  Result<void> queue_row(const std::string& recipient, Bytes payload, std::uint64_t message,
+                         std::optional<std::uint16_t> devices = std::nullopt);
+  static Tags tags_of(const Listed& list);
 
   State& state_;
   RandomSource& random_;
@@ -126,6 +159,7 @@ class Sealing final : public Sealer {
   bool count_asked_ = false;
   Instant count_retry_at_{};
   std::size_t uploads_open_ = 0;
+  std::uint32_t batches_ = 0;
   bool dirty_ = true;  // something may be encrypted that could not before
 };
 

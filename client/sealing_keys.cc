@@ -146,13 +146,17 @@ Result<void> Sealing::on_refused_question(const Asked& asked, Condition conditio
     count_retry_at_ = now.instant + std::chrono::minutes(1);
     return {};
   }
+  accounts_[asked.user].named.clear();
   const bool for_good = condition == Condition::item_not_found ||
                         condition == Condition::service_unavailable ||
                         condition == Condition::bad_request;
   if (asked.kind == Kind::devices && for_good) {
     const std::string why = explain(Refused{.condition = condition});
     if (const auto looking = looking_up_.extract(asked.user)) looking.mapped()(why);
-    return transact([&] { return drop_waiting(asked.user, why); });
+    return transact([&]() -> Result<void> {
+      if (auto dropped = drop_waiting(asked.user, why); !dropped) return dropped;
+      return drop_repairs(asked.user, why);
+    });
   }
   accounts_[asked.user].retry_at = now.instant + retry_period;
   // The device is gone, or its account has blocked us: the list tells.
@@ -219,9 +223,12 @@ Result<void> Sealing::on_devices(const std::string& user, Bytes node, Now now) {
       if (peer == protocol::to_text(jid_)) continue;
       if (auto noted = note_identity(peer, device.identity, now); !noted) return noted;
     }
-    return vault_.save_devices(account_of(user), list);
+    if (auto saved = vault_.save_devices(account_of(user), list); !saved) return saved;
+    return cover(user, tags_of(list.devices));
   });
   if (!stored) return stored;
+  accounts_[user].named.clear();
+  accounts_[user].covered = tags_of(list.devices);
   if (const auto looking = looking_up_.extract(user)) looking.mapped()("");
   return {};
 }
@@ -263,12 +270,18 @@ Result<void> Sealing::on_bundle(const Asked& asked, Bytes node, Now now) {
   const auto bundle = given ? bundle_of(*given, asked.device) : std::nullopt;
   const std::string peer = name(asked.user, asked.device);
   bool opened = false;
+  const bool is_named = accounts_[asked.user].named.contains(asked.device);
   const auto done = transact([&]() -> Result<void> {
+    if (!bundle) return {};
+    if (is_named) {
+      const auto added = add_named(asked, bundle->identity_key, bundle->registration_id, now);
+      if (!added) return std::unexpected(added.error());
+      if (!*added) return {};
+    }
     const auto known = vault_.peer(peer);
     if (!known) return std::unexpected(known.error());
     auto record = vault_.session(peer);
     if (!record) return std::unexpected(record.error());
-    if (!bundle) return {};
     const signal::ProtocolAddress local{account_of(jid_.user), jid_.device};
     const signal::ProtocolAddress remote{account_of(asked.user), asked.device};
     signal::SessionContext context{.identity = own_->identity,
@@ -281,7 +294,11 @@ Result<void> Sealing::on_bundle(const Asked& asked, Bytes node, Now now) {
     return opened ? vault_.save_session(peer, *record) : Result<void>{};
   });
   if (!done) return done;
-  if (opened) return {};
+  if (opened) {
+    accounts_[asked.user].named.erase(asked.device);
+    return {};
+  }
+  accounts_[asked.user].named.clear();
   // Another identity than the list had, or keys that do not hold together: the list anew.
   accounts_[asked.user].retry_at = now.instant + retry_period;
   return vault_.forget_devices(account_of(asked.user));

@@ -121,10 +121,13 @@ Result<std::uint64_t> State::append_messages(const std::string& to,
 
 Result<std::vector<State::Outgoing>> State::read_outbox(std::uint64_t after_id, std::size_t limit) {
   Query query(database_,
-              "SELECT id, recipient, payload FROM outbox WHERE id>? ORDER BY id LIMIT ?");
+              "SELECT id, recipient, payload, devices FROM outbox WHERE id>? ORDER BY id LIMIT ?");
   query.bind(after_id).bind(std::uint64_t{limit});
   std::vector<Outgoing> messages;
-  while (query.row()) messages.push_back({query.number(0), query.text(1), query.text(2)});
+  while (query.row()) {
+    messages.push_back({.id = query.number(0), .to = query.text(1), .payload = query.text(2)});
+    if (!query.is_null(3)) messages.back().devices = static_cast<std::uint16_t>(query.number(3));
+  }
   if (!query.ended_well()) return database_.error();
   return messages;
 }
@@ -136,16 +139,30 @@ Result<std::optional<State::Settled>> State::erase_row(std::uint64_t id, bool ac
     if (find.ended_well()) return std::nullopt;
     return database_.error();
   }
-  const Settled settled{.message = find.number(0), .accepted = accepted || find.number(1) != 0};
+  const std::uint64_t message = find.number(0);
+  const bool partly = find.number(1) != 0;
   Query erase(database_, "DELETE FROM outbox WHERE id=?");
   if (!erase.bind(id).done()) return database_.error();
-  if (settled.message == 0) return std::nullopt;
-  Query left(database_, "SELECT count(*) FROM outbox WHERE message=?");
-  if (!left.bind(settled.message).row()) return database_.error();
-  if (left.number(0) == 0) return settled;
+  if (message == 0) return std::nullopt;
+  return settle(message, accepted || partly);
+}
+
+Result<std::optional<State::Settled>> State::settle(std::uint64_t message, bool accepted) {
+  {
+    Query left(database_,
+               "SELECT (SELECT count(*) FROM outbox WHERE message=?1) + "
+               "(SELECT count(*) FROM repairs WHERE message=?1), "
+               "coalesce((SELECT partly FROM messages WHERE id=?1), 0)");
+    if (!left.bind(message).row()) return database_.error();
+    accepted = accepted || left.number(1) != 0;
+    if (left.number(0) == 0) return Settled{.message = message, .accepted = accepted};
+  }
   if (!accepted) return std::nullopt;
-  Query mark(database_, "UPDATE outbox SET partly=1 WHERE message=?");
-  if (!mark.bind(settled.message).done()) return database_.error();
+  for (const char* sql :
+       {"UPDATE outbox SET partly=1 WHERE message=?", "UPDATE messages SET partly=1 WHERE id=?"}) {
+    Query mark(database_, sql);
+    if (!mark.bind(message).done()) return database_.error();
+  }
   return std::nullopt;
 }
 
@@ -180,7 +197,8 @@ Result<std::optional<State::Settled>> State::erase_refused(std::uint64_t id) {
 Result<std::uint64_t> State::unsettled() {
   return database_.number(
       "SELECT (SELECT count(*) FROM messages WHERE sealed=0 AND id=shown_id) + "
-      "(SELECT count(DISTINCT message) FROM outbox WHERE message>0)");
+      "(SELECT count(*) FROM (SELECT message FROM outbox WHERE message>0 UNION "
+      "SELECT message FROM repairs))");
 }
 
 Result<std::uint64_t> State::outbox_size() {

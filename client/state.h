@@ -36,6 +36,7 @@ class State {
     std::uint64_t id = 0;
     std::string to;
     std::string payload;
+    std::optional<std::uint16_t> devices{};  // digest of the list it was encrypted for
   };
   struct Incoming {
     std::string from;
@@ -80,6 +81,9 @@ class State {
     bool accepted = false;
   };
   Result<std::optional<Settled>> erase_refused(std::uint64_t id);
+  // Inside a transaction: one way to send this message is done with, `accepted` or not. What it is
+  // settled with when there is no other.
+  Result<std::optional<Settled>> settle(std::uint64_t message, bool accepted);
   // The application's messages that are neither accepted nor refused.
   Result<std::uint64_t> unsettled();
   Result<std::uint64_t> outbox_size();

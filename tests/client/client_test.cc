@@ -309,6 +309,26 @@ TEST_F(SendTest, RefusedInTheMiddleHoldsWhatFollows) {
   EXPECT_TRUE(client->outbox_empty());
 }
 
+TEST_F(SendTest, WhatWentNowhereIsNotAcceptedAndHoldsNothingUp) {
+  begin_session();
+  send({"a", "b", "c"});
+  until([&] { return gateway().messages.size() == 3; }, "the messages");
+  gateway().name_devices({.number = 2, .gone = true});
+  gateway().name_devices({.number = 3});
+  gateway().ack(1);
+  settle();
+  EXPECT_EQ(accepted, Ids{1});
+  EXPECT_EQ(refused.size(), 0u) << "not before it is settled";
+  send({"d"});
+  until([&] { return gateway().messages.size() == 4; }, "what comes behind it");
+  gateway().ack(4);
+  settle();
+  EXPECT_EQ(accepted, (Ids{1, 3, 4}));
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].first, 2u);
+  EXPECT_TRUE(client->outbox_empty());
+}
+
 TEST_F(SendTest, RefusalDoesNotTouchAnotherAccount) {
   begin_session();
   send({"a"});

@@ -315,6 +315,22 @@ TEST_F(ConnectionTest, RefusalIsConfirmedBeforeWhatFollows) {
   EXPECT_EQ(gateway.messages.size(), 2u);
 }
 
+TEST_F(ConnectionTest, DevicesAreNamedForWhatWasSent) {
+  log_in();
+  connection->send_message(1, protocol::Jid(bob), as_bytes("a"));
+  connection->send_message(2, protocol::Jid(bob), as_bytes("b"), std::uint16_t{7});
+  ASSERT_TRUE(exchange());
+  EXPECT_EQ(gateway.messages[0].devices, std::nullopt);
+  EXPECT_EQ(gateway.messages[1].devices, std::uint16_t{7});
+  gateway.name_devices({.number = 2, .count = 1, .devices = {{{3, 9}}}});
+  ASSERT_TRUE(exchange());
+  ASSERT_EQ(all<Listed>().size(), 1u);
+  EXPECT_EQ(all<Listed>()[0].list.number, 2u);
+  EXPECT_EQ(all<Listed>()[0].list.list()[0], (protocol::DeviceTag{3, 9}));
+  gateway.name_devices({.number = 3});
+  EXPECT_FALSE(exchange()) << "of what was never sent";
+}
+
 TEST_F(ConnectionTest, AnswersPingsAndSaysBye) {
   log_in();
   gateway.ping(99);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/sealer.h"
+#include "crypto/signal/device_tag.h"
 #include "protocol/key_nodes.h"
 
 // A key directory in memory, which believes everything: as much of one as clients need.
@@ -21,6 +22,8 @@ class FakeDirectory {
 
   bool failing = false;
   std::size_t uploads = 0;
+  std::size_t lists = 0;    // asked for
+  std::size_t bundles = 0;  // asked for
 
   Answer ask(const protocol::Jid& from, const Question& question, WallTime) {
     using protocol::KeyQuestionKind;
@@ -39,6 +42,7 @@ class FakeDirectory {
         written = protocol::write_count(out, count(from.user, from.device), context_);
         break;
       case KeyQuestionKind::devices: {
+        ++lists;
         std::vector<protocol::DirectoryDevice> list;
         for (const auto& [name, device] : devices_) {
           if (name.first == read->user && device.generation > 0) {
@@ -50,6 +54,7 @@ class FakeDirectory {
         break;
       }
       case KeyQuestionKind::bundle: {
+        ++bundles;
         const auto found = devices_.find({read->user, read->device});
         if (found == devices_.end()) return std::unexpected(protocol::Condition::item_not_found);
         written = write_bundle(out, *read, found->second);
@@ -75,6 +80,15 @@ class FakeDirectory {
       device.one_time.erase(device.one_time.begin());
       device.kem.erase(device.kem.begin());
     }
+  }
+  // As a home compares it.
+  std::vector<protocol::DeviceTag> tags(const std::string& user) const {
+    std::vector<protocol::DeviceTag> list;
+    for (const auto& [name, device] : devices_) {
+      if (name.first != user || device.generation == 0) continue;
+      list.push_back({name.second, crypto::signal::device_tag(name.second, device.identity)});
+    }
+    return list;
   }
   void remove(const std::string& user, std::uint16_t number) { devices_.erase({user, number}); }
   void forget(const std::string& user, std::uint16_t number) { remove(user, number); }

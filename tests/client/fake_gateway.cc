@@ -120,7 +120,7 @@ bool FakeGateway::on_stanza(const protocol::RawStanza& stanza) {
                                                   protocol::Side::from_client, scratch);
       if (message) {
         messages.push_back({message->id, protocol::to_text(message->peer),
-                            std::string(as_text(message->payload))});
+                            std::string(as_text(message->payload)), message->device_digest});
       }
       return message.has_value();
     }
@@ -196,6 +196,10 @@ void FakeGateway::deliver(const protocol::Message& message) {
 void FakeGateway::ack(std::uint64_t upto) {
   say([&](ByteWriter& out) { return protocol::write(out, protocol::Ack{.upto = upto}); });
 }
+void FakeGateway::name_devices(const protocol::DeviceList& list) {
+  say([&](ByteWriter& out) { return protocol::write(out, list); });
+}
+
 void FakeGateway::refuse(std::uint32_t number, protocol::Condition condition) {
   say([&](ByteWriter& out) {
     return protocol::write(out, protocol::StanzaError{.kind = StanzaType::message,

@@ -38,6 +38,7 @@ class FakeGateway {
     std::uint64_t id = 0;
     std::string to;
     std::string payload;
+    std::optional<std::uint16_t> devices{};
     bool operator==(const Message&) const = default;
   };
   struct SeenLogin {
@@ -76,6 +77,7 @@ class FakeGateway {
   void deliver(const protocol::Message& message);
   void ack(std::uint64_t upto);
   void refuse(std::uint32_t number, protocol::Condition condition);
+  void name_devices(const protocol::DeviceList& list);
   void end(protocol::StreamCondition condition, std::uint32_t retry_after_ms = 0,
            std::string_view text = {});
   void say_iq(const protocol::Iq& iq);

@@ -28,6 +28,10 @@ class PlainSealer final : public Sealer {
     return {};
   }
   Result<void> on_notice(Bytes, Now) override { return {}; }
+  Result<void> on_device_list(std::uint64_t, const std::string&, const protocol::DeviceList&,
+                              Now) override {
+    return {};
+  }
   Result<void> on_device_gone(const std::string&) override { return {}; }
   Result<Work> work(Now) override { return Work{.outbox_grew = std::exchange(grew_, false)}; }
   Instant deadline() const override { return grew_ ? Instant{} : never; }

@@ -119,9 +119,9 @@ TEST_F(StateTest, SecondOpenOfTheSameFolderIsToldWhoHasIt) {
 }
 
 TEST_F(StateTest, NewerSchemaIsLeftAlone) {
-  run("PRAGMA user_version=3");
+  run("PRAGMA user_version=4");
   EXPECT_EQ(open_error("written by a newer Godwit"), ErrorCode::refused);
-  run("PRAGMA user_version=2");
+  run("PRAGMA user_version=3");
   reopen();
 }
 
@@ -162,7 +162,7 @@ TEST_F(StateTest, DatabaseOfSomethingElse) {
 TEST_F(StateTest, FirstVersionIsBroughtUpToDate) {
   run("DROP TABLE messages; DROP TABLE sent; DROP TABLE own; DROP TABLE prekeys; DROP TABLE opened;"
       "DROP TABLE sessions; DROP TABLE peers; DROP TABLE lists; DROP TABLE devices;"
-      "DROP TABLE outbox; DROP TABLE inbox;"
+      "DROP TABLE outbox; DROP TABLE inbox; DROP TABLE repairs;"
       "CREATE TABLE outbox(id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, payload BLOB NOT NULL);"
       "CREATE TABLE inbox(row INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL,"
       " id INTEGER NOT NULL, time_ms INTEGER NOT NULL, payload BLOB NOT NULL);"
@@ -175,6 +175,32 @@ TEST_F(StateTest, FirstVersionIsBroughtUpToDate) {
   EXPECT_EQ(inbox(), Texts{"was read"});
   const std::string one[] = {"text"};
   EXPECT_EQ(state->append_messages("bob@localhost", one), 8u);
+}
+
+TEST_F(StateTest, AMessageIsSettledWhenEveryDeviceAndEveryRepairIs) {
+  const auto settle = [&](std::uint64_t message, bool accepted) {
+    const auto settled = state->settle(message, accepted);
+    return settled && *settled ? std::optional((*settled)->accepted) : std::nullopt;
+  };
+  ASSERT_TRUE(state->database().run(
+      "INSERT INTO messages(id, recipient, payload, sealed, shown_id) VALUES"
+      "(5, 'bob@localhost', 'x', 1, 5), (6, 'bob@localhost', 'x', 1, 6);"
+      "INSERT INTO outbox(id, recipient, payload, message, devices) VALUES"
+      "(7, 'bob@localhost/1', 'x', 5, 0), (8, 'bob@localhost/2', 'x', 5, 65535);"
+      "INSERT INTO repairs VALUES(5, 'bob@localhost/3'), (6, 'bob@localhost/3')"));
+  EXPECT_EQ(state->unsettled(), 2u);
+  const auto rows = state->read_outbox(0, 10);
+  ASSERT_TRUE(rows && rows->size() == 2);
+  EXPECT_EQ((*rows)[0].devices, std::uint16_t{0});
+  EXPECT_EQ((*rows)[1].devices, std::uint16_t{65535});
+  const std::uint64_t first = 7;
+  EXPECT_EQ(state->erase_accepted({&first, 1})->size(), 0u);
+  EXPECT_FALSE(state->erase_refused(8)->has_value()) << "there is a repair";
+  EXPECT_EQ(state->unsettled(), 2u);
+  ASSERT_TRUE(state->database().run("DELETE FROM repairs"));
+  EXPECT_EQ(settle(5, false), true) << "the first device has it";
+  EXPECT_EQ(settle(6, false), false);
+  EXPECT_EQ(state->unsettled(), 0u);
 }
 
 TEST_F(StateTest, MissingNumbersAreDamage) {

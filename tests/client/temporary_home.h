@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -13,8 +14,16 @@ namespace godwit::client::test {
 
 class TemporaryHome {
  public:
-  TemporaryHome() {
-    std::string path = std::filesystem::temp_directory_path() / "godwit-client-XXXXXX";
+  enum class Where : std::uint8_t {
+    on_disk,
+    in_memory
+  };  // in memory where there is a place for it
+
+  explicit TemporaryHome(Where where = Where::on_disk) {
+    const std::filesystem::path memory = "/dev/shm";
+    const bool here = where == Where::in_memory && ::access(memory.c_str(), W_OK) == 0;
+    std::string path =
+        (here ? memory : std::filesystem::temp_directory_path()) / "godwit-client-XXXXXX";
     above_ = ::mkdtemp(path.data());
   }
   ~TemporaryHome() {
