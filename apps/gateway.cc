@@ -71,6 +71,7 @@ dataplane::Settings settings_of(const control::Config& config) {
                           .burst = config.limits.messages_burst};
   settings.unauthenticated_max = config.limits.unauthenticated_max;
   settings.addresses = address_rules(config.limits);
+  settings.require_hybrid = config.limits.require_hybrid;
   // Those without a connection, beside the most there can be with one.
   settings.addresses_max = config.limits.connections_max + 32'768;
   settings.buffer_pool_bytes = config.limits.buffer_pool_bytes;
@@ -286,10 +287,11 @@ Result<void> Gateway::open_admin() {
 }
 
 void Gateway::set_limits(const control::Config::Limits& limits) {
-  const dataplane::AddressRules rules = address_rules(limits);
+  const dataplane::LiveSettings live{.addresses = address_rules(limits),
+                                     .require_hybrid = limits.require_hybrid};
   for (auto& outbox : control_outboxes_) {
     queues::Buffer buffer =
-        control_pool_->copy({reinterpret_cast<const std::uint8_t*>(&rules), sizeof rules});
+        control_pool_->copy({reinterpret_cast<const std::uint8_t*>(&live), sizeof live});
     Command command{.kind = queues::CommandKind::settings, .buffer = buffer.release()};
     if (command.buffer != nullptr && outbox->try_post(command)) continue;
     command.take_buffer();

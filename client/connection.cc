@@ -7,18 +7,18 @@
 
 namespace godwit::client {
 
-using crypto::NoisePattern;
 using protocol::StanzaType;
 
 Connection::Connection(const Options& options, RandomSource& random)
     : options_(options), random_(random), jid_(options.jid) {
   const protocol::Preamble preamble{
-      .pattern = options.node_key ? protocol::HandshakePattern::ik : protocol::HandshakePattern::xx,
+      .pattern = options.node_key ? protocol::HandshakePattern::ik_hfs
+                                  : protocol::HandshakePattern::xx_hfs,
       .suite = crypto::cpu_has_aes_gcm() ? protocol::HandshakeSuite::aesgcm_sha256
                                          : protocol::HandshakeSuite::chachapoly_blake2b};
   preamble_ = protocol::encode(preamble);
   auto started = crypto::NoiseHandshake::start(
-      {.pattern = options.node_key ? NoisePattern::ik : NoisePattern::xx,
+      {.pattern = *crypto::pattern_from_byte(static_cast<std::uint8_t>(preamble.pattern)),
        .suite = *crypto::suite_from_byte(static_cast<std::uint8_t>(preamble.suite)),
        .initiator = true,
        .prologue = preamble_,
@@ -30,7 +30,7 @@ Connection::Connection(const Options& options, RandomSource& random)
 }
 
 void Connection::write_handshake(bool with_preamble) {
-  std::array<std::uint8_t, protocol::handshake_message_size_max> message;
+  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> message;
   const auto size = noise_->write_message({}, message, random_);
   GODWIT_CHECK(size.has_value());
   if (with_preamble) output_.insert(output_.end(), preamble_.begin(), preamble_.end());
@@ -52,7 +52,7 @@ Result<std::vector<Event>> Connection::on_bytes(Bytes bytes, WallTime now) {
   while (!ended_) {
     const MutableBytes rest = MutableBytes(input_).subspan(used);
     const auto limits =
-        transport_ ? protocol::transport_frame_limits : protocol::handshake_frame_limits;
+        transport_ ? protocol::transport_frame_limits : protocol::hybrid_handshake_frame_limits;
     const protocol::Split split = protocol::split_frame(rest, limits);
     if (split.status == protocol::SplitStatus::need_more) break;
     if (split.status != protocol::SplitStatus::complete) return malformed();
@@ -88,7 +88,7 @@ Result<void> Connection::on_handshake(Bytes message, WallTime now, std::vector<E
   if (status == HandshakeStatus::fallback && options_.node_key) {
     const crypto::KeyPair ephemeral = noise_->local_ephemeral().copy();
     auto started =
-        crypto::NoiseHandshake::start({.pattern = NoisePattern::xx_fallback,
+        crypto::NoiseHandshake::start({.pattern = crypto::NoisePattern::xx_fallback_hfs,
                                        .suite = *crypto::suite_from_byte(preamble_[3] & 0x0f),
                                        .initiator = false,
                                        .prologue = preamble_,
@@ -99,7 +99,7 @@ Result<void> Connection::on_handshake(Bytes message, WallTime now, std::vector<E
   } else if (status != HandshakeStatus::message) {
     return malformed();
   }
-  std::array<std::uint8_t, protocol::handshake_message_size_max> payload;
+  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> payload;
   const auto size = noise_->read_message(message, payload);
   if (!size) return malformed();
   // Before our own static key is sent: a server that cannot prove itself does not learn who asks.

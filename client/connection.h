@@ -17,7 +17,8 @@
 #include "protocol/stanza.h"
 
 // One connection of a device to its gateway, without the socket: bytes in and out, events up.
-// docs/protocol.md is the same from the wire's side. Not thread safe.
+// docs/protocol.md is the same from the wire's side. Its handshakes are hybrid: it never asks for
+// another kind, so nobody can talk it down to one. Not thread safe.
 
 namespace godwit::client {
 
@@ -73,7 +74,7 @@ class Connection {
   struct Options {
     protocol::Jid jid;  // device 0: register first
     const crypto::KeyPair& identity;
-    std::optional<crypto::PublicKey> node_key;              // known: IK, else XX
+    std::optional<crypto::PublicKey> node_key;              // known: IKhfs, else XXhfs
     std::optional<crypto::OperatorPublicKey> operator_key;  // pinned; none: trust on first use
     std::uint64_t last_sequence = 0;
     std::uint32_t window = protocol::delivery_window_default;

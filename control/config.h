@@ -68,6 +68,7 @@ struct Config {
     std::uint32_t registrations_per_address_per_hour = 600;
     std::uint32_t logins_per_device_per_minute = 60;
     std::string exempt_addresses = "127.0.0.0/8, ::1";
+    bool require_hybrid = false;
     std::uint32_t mailbox_messages_max = 100'000;
     std::uint64_t mailbox_bytes_max = std::uint64_t{64} << 20;
     std::uint32_t messages_per_second = 10'000;

@@ -181,6 +181,11 @@ void visit_limit_keys(Config::Limits& limits, Visitor& visitor) {
        "Addresses and ADDRESS/BITS that the limits by address do not hold for, at most 32.",
        Change::live},
       limits.exempt_addresses, check_prefixes);
+  visitor.flag({"require_hybrid",
+                "Refuse handshakes without ML-KEM, which someone who records them may open one "
+                "day. Our own clients never ask for one.",
+                Change::live},
+               limits.require_hybrid);
   visitor.number({"mailbox_messages_max", "Messages waiting for one device."},
                  limits.mailbox_messages_max, Range{1, 10'000'000});
   visitor.number({"mailbox_bytes_max", "Bytes waiting for one device."}, limits.mailbox_bytes_max,

@@ -67,7 +67,7 @@ struct NoiseHandshake::State {
   std::optional<PublicKey> rs;
   std::optional<PublicKey> re;
   // Ours from e1 to ekem1, and the peer's; most handshakes never hold both, nor either for long.
-  std::unique_ptr<MlKem768::KeyPair> e1;
+  std::unique_ptr<MlKem768::PrivateKey> e1;
   std::unique_ptr<MlKem768::PublicKey> re1;
 
   std::size_t hash_length() const { return hash_size(suite.hash); }
@@ -138,6 +138,7 @@ struct NoiseHandshake::State {
 
   std::size_t write_size(std::size_t payload_size) const;
   void write_sealed(Bytes plain, MutableBytes& out);
+  void write_e1(MutableBytes& out, RandomSource& random);
   bool write_ekem1(MutableBytes& out, RandomSource& random);
   bool write_tokens(MutableBytes& out, RandomSource& random);
   bool read_sealed(Bytes& in, MutableBytes plain);
@@ -219,6 +220,12 @@ void NoiseHandshake::State::write_sealed(Bytes plain, MutableBytes& out) {
   out = out.subspan(sealed);
 }
 
+void NoiseHandshake::State::write_e1(MutableBytes& out, RandomSource& random) {
+  MlKem768::KeyPair pair = MlKem768::generate(random);
+  write_sealed(pair.public_key, out);
+  e1 = std::make_unique<MlKem768::PrivateKey>(std::move(pair.private_key));
+}
+
 bool NoiseHandshake::State::write_ekem1(MutableBytes& out, RandomSource& random) {
   if (!re1) return false;
   const auto made = MlKem768::encapsulate(*re1, random);
@@ -245,8 +252,7 @@ bool NoiseHandshake::State::write_tokens(MutableBytes& out, RandomSource& random
         write_sealed(s.public_key, out);
         break;
       case Token::e1:
-        e1 = std::make_unique<MlKem768::KeyPair>(MlKem768::generate(random));
-        write_sealed(e1->public_key, out);
+        write_e1(out, random);
         break;
       case Token::ekem1:
         if (!write_ekem1(out, random)) return false;
@@ -291,7 +297,7 @@ bool NoiseHandshake::State::read_sealed(Bytes& in, MutableBytes plain) {
 bool NoiseHandshake::State::read_ekem1(Bytes& in) {
   MlKem768::Ciphertext ciphertext;
   if (!e1 || !read_sealed(in, ciphertext)) return false;
-  mix_key(MlKem768::decapsulate(e1->private_key, ciphertext).bytes());
+  mix_key(MlKem768::decapsulate(*e1, ciphertext).bytes());
   e1.reset();
   return true;
 }

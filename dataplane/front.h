@@ -77,8 +77,7 @@ class Front {
   // Handshake messages that have come, if it is their turn. After flush(). Returns how many it
   // answered.
   std::size_t answer_handshakes();
-  // `rules` is for the whole gateway.
-  void set_address_rules(const AddressRules& rules);
+  void set_live(const LiveSettings& live);
 
   // A home's or control's word; takes the command's buffer.
   void handle(queues::Command command);
@@ -179,6 +178,7 @@ class Front {
 
   const Options options_;
   const Settings& settings_;
+  bool require_hybrid_;
   Io& io_;
   queues::ShardCounters& counters_;
   Now now_{};

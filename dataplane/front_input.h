@@ -12,10 +12,10 @@
 namespace godwit::dataplane {
 
 // Before it has logged in a client says little.
-constexpr protocol::FrameLimits limits_of(SessionState state) {
+inline protocol::FrameLimits limits_of(const Session& session) {
   using namespace protocol;
-  if (state == SessionState::handshake) return handshake_frame_limits;
-  if (state == SessionState::ready) return transport_frame_limits;
+  if (session.state == SessionState::handshake) return session.start->handshake->frame_limits();
+  if (session.state == SessionState::ready) return transport_frame_limits;
   return {frame_ciphertext_size_min, control_stanza_size_max + aead_tag_size};
 }
 
@@ -23,6 +23,7 @@ template <io::StreamBackend Io>
 Front<Io>::Front(const Options& options)
     : options_(options),
       settings_(options.settings),
+      require_hybrid_(options.settings.require_hybrid),
       io_(options.io),
       counters_(options.counters),
       addresses_({.rules = share_of(options.settings.addresses, options.shards),
@@ -66,7 +67,7 @@ void Front<Io>::on_bytes(ConnectionName name, std::uint64_t, MutableBytes lease)
     const bool is_preamble = session->state == SessionState::preamble;
     const std::size_t wanted =
         is_preamble ? protocol::preamble_size
-                    : protocol::split_frame(partial.bytes(), limits_of(session->state)).wire_size;
+                    : protocol::split_frame(partial.bytes(), limits_of(*session)).wire_size;
     const std::size_t size = std::min(wanted - have, lease.size());
     if (!keep_partial(*session, lease.first(size), wanted)) return;
     lease = lease.subspan(size);
@@ -86,7 +87,7 @@ bool Front<Io>::keep_partial(Session& session, Bytes input, std::size_t wanted) 
   queues::Buffer& partial = session.partial;
   const std::size_t have = partial.bytes().size();
   if (!partial || partial.writable().size() < have + input.size()) {
-    constexpr std::size_t least = 512;
+    constexpr std::size_t least = 512 - sizeof(queues::BufferBlock);  // a block, with its head
     const std::size_t needed = have + input.size();
     queues::Buffer larger =
         options_.pool.allocate(std::max(needed, std::min(wanted, std::max(2 * needed, least))));
@@ -109,7 +110,7 @@ void Front<Io>::consume(Session& session, MutableBytes input) {
     if (session.state == SessionState::closing || session.state == SessionState::closed) return;
     if (session.state == SessionState::preamble) return;
     const bool handshake = session.state == SessionState::handshake;
-    const protocol::Split split = protocol::split_frame(input, limits_of(session.state));
+    const protocol::Split split = protocol::split_frame(input, limits_of(session));
     if (split.status == protocol::SplitStatus::need_more) {
       keep_partial(session, input, split.wire_size);
       return;

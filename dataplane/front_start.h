@@ -150,19 +150,22 @@ void Front<Io>::on_preamble(Session& session, MutableBytes& input) {
   std::copy_n(input.begin(), bytes.size(), bytes.begin());
   input = input.subspan(bytes.size());
   const auto preamble = protocol::read_preamble(bytes);
-  if (preamble) {
+  const bool classical = preamble && !protocol::is_hybrid(preamble->pattern);
+  if (preamble && !(classical && require_hybrid_)) {
     session.state = SessionState::handshake;
     session.start->handshake = std::make_unique<ServerHandshake>(options_.identity, *preamble);
     return;
   }
   counters_.add(queues::ShardMetric::handshakes_failed);
   blame(session);
-  if (preamble.error() == protocol::PreambleError::not_godwit) {
+  if (!preamble && preamble.error() == protocol::PreambleError::not_godwit) {
     return close(session, io::CloseMode::abort);
   }
+  using protocol::StreamCondition;
   const std::array<std::uint8_t, 5> refusal{
       0, 0, 2, static_cast<std::uint8_t>(protocol::HandshakeStatus::refused),
-      static_cast<std::uint8_t>(protocol::StreamCondition::unsupported_version)};
+      static_cast<std::uint8_t>(classical ? StreamCondition::policy_violation
+                                          : StreamCondition::unsupported_version)};
   const Bytes chunk(refusal);
   io_.send(session.name, {&chunk, 1});
   close(session, io::CloseMode::graceful);
@@ -223,8 +226,7 @@ std::size_t Front<Io>::answer_handshakes() {
 
 template <io::StreamBackend Io>
 void Front<Io>::on_handshake_message(Session& session, Bytes message) {
-  std::array<std::uint8_t, protocol::length_prefix_size + protocol::handshake_message_size_max>
-      reply;
+  std::array<std::uint8_t, ServerHandshake::reply_size_max> reply;
   ServerHandshake& handshake = *session.start->handshake;
   const auto step = handshake.on_message(message, reply, options_.random);
   if (step == ServerHandshake::Step::failed) {
@@ -238,6 +240,7 @@ void Front<Io>::on_handshake_message(Session& session, Bytes message) {
     counters_.add(queues::ShardMetric::bytes_sent, chunk.size());
   }
   if (step == ServerHandshake::Step::reply) return;
+  if (!handshake.hybrid()) counters_.add(queues::ShardMetric::handshakes_classical);
   crypto::NoiseResult result = handshake.take();
   session.send = std::move(result.send);
   session.receive = std::move(result.receive);
@@ -332,8 +335,9 @@ bool Front<Io>::on_register(Session& session, Bytes content) {
 }
 
 template <io::StreamBackend Io>
-void Front<Io>::set_address_rules(const AddressRules& rules) {
-  addresses_.set_rules(share_of(rules, options_.shards));
+void Front<Io>::set_live(const LiveSettings& live) {
+  addresses_.set_rules(share_of(live.addresses, options_.shards));
+  require_hybrid_ = live.require_hybrid;
 }
 
 }  // namespace godwit::dataplane

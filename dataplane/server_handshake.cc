@@ -4,7 +4,9 @@
 #include <array>
 #include <utility>
 
-#include "protocol/frame.h"
+#include "crypto/certificate.h"
+#include "crypto/kem/kem.h"
+#include "protocol/limits.h"
 
 namespace godwit::dataplane {
 
@@ -18,16 +20,16 @@ ServerHandshake::ServerHandshake(const NodeIdentity& identity, const protocol::P
 ServerHandshake::Step ServerHandshake::on_message(Bytes message, MutableBytes reply,
                                                   RandomSource& random) {
   const bool first = !noise_.has_value();
-  const bool is_ik = preamble_.pattern == protocol::HandshakePattern::ik;
-  if (first && !start(is_ik ? NoisePattern::ik : NoisePattern::xx, nullptr)) return Step::failed;
+  const auto pattern = crypto::pattern_from_byte(static_cast<std::uint8_t>(preamble_.pattern));
+  if (!pattern || (first && !start(*pattern, nullptr))) return Step::failed;
 
-  std::array<std::uint8_t, protocol::handshake_message_size_max> payload;
+  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> payload;
   HandshakeStatus status = HandshakeStatus::message;
   if (!noise_->read_message(message, payload)) {
     // The client has an old key of ours, or none of its bytes are a handshake: XXfallback tells.
-    if (!first || !is_ik) return Step::failed;
+    if (!first || !crypto::is_ik(*pattern)) return Step::failed;
     const NoiseHandshake failed = std::move(*noise_);
-    if (!start(NoisePattern::xx_fallback, &failed)) return Step::failed;
+    if (!start(crypto::fallback_of(*pattern), &failed)) return Step::failed;
     status = HandshakeStatus::fallback;
   }
   if (noise_->finished()) return Step::finished;

@@ -7,10 +7,15 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "crypto/noise.h"
+#include "protocol/frame.h"
 #include "protocol/preamble.h"
 
 // The gateway's side of one Noise handshake: XX, IK, and XXfallback when an IK message does not
-// open. Sans I/O. Not thread safe; one object a connection, gone once the session has its keys.
+// open, hybrid or not as the client asked. Sans I/O. Not thread safe; one object a connection, gone
+// once the session has its keys.
+//
+// Between two messages of a hybrid one it holds no key of ML-KEM, but in the fallback, whose first
+// message is ours: that is 2.4 KB until the client has answered.
 
 namespace godwit::dataplane {
 
@@ -33,6 +38,14 @@ class ServerHandshake {
   // One message of the client (without its length). `reply` gets length, status byte and message.
   Step on_message(Bytes message, MutableBytes reply, RandomSource& random);
   std::size_t reply_size() const { return reply_size_; }
+  // What on_message() may write.
+  static constexpr std::size_t reply_size_max =
+      protocol::length_prefix_size + protocol::hybrid_handshake_message_size_max;
+  // Of the client's messages.
+  protocol::FrameLimits frame_limits() const {
+    return protocol::handshake_limits_of(preamble_.pattern);
+  }
+  bool hybrid() const { return protocol::is_hybrid(preamble_.pattern); }
   crypto::NoiseResult take() { return noise_->finish(); }
 
  private:

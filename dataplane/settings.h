@@ -18,6 +18,12 @@ enum class AckAfter : std::uint8_t {
   memory,   // it is in the home's memory: lost if the process dies
 };
 
+// What may change while a shard runs. Trivially copyable: it comes in a buffer.
+struct LiveSettings {
+  AddressRules addresses;  // for the whole gateway
+  bool require_hybrid = false;
+};
+
 // What a shard is told at its start. Sizes are per shard.
 struct Settings {
   std::string domain = "localhost";
@@ -39,6 +45,8 @@ struct Settings {
   // without a connection is what makes room.
   AddressRules addresses;
   std::size_t addresses_max = 131'072;
+  // A handshake without ML-KEM is refused (policy_violation).
+  bool require_hybrid = false;
   // Handshake messages answered in one turn: at some 150 us each, what the sessions of a shard wait
   // for when all the world logs in. A turn costs a hundredth of that, so one at a time is as fast.
   std::uint32_t handshakes_per_turn = 1;

@@ -144,10 +144,10 @@ class Shard {
 
   void on_settings(queues::Command command) {
     const queues::Buffer buffer = command.take_buffer();
-    AddressRules rules;
-    GODWIT_CHECK(buffer.bytes().size() == sizeof rules);
-    std::memcpy(&rules, buffer.bytes().data(), sizeof rules);
-    front_.set_address_rules(rules);
+    LiveSettings live;
+    GODWIT_CHECK(buffer.bytes().size() == sizeof live);
+    std::memcpy(&live, buffer.bytes().data(), sizeof live);
+    front_.set_live(live);
   }
 
   void on_admin_query(queues::Command command, Now now) {

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "protocol/limits.h"
+#include "protocol/preamble.h"
 
 // Cuts a byte stream into what travels behind 3-byte big-endian lengths: handshake messages first,
 // frames after. Pure functions over what has been received so far; they own no buffer.
@@ -20,6 +21,10 @@ inline constexpr FrameLimits transport_frame_limits{frame_ciphertext_size_min,
                                                     frame_ciphertext_size_max};
 // The gateway's messages have a status byte in front, so one byte is the least there is.
 inline constexpr FrameLimits handshake_frame_limits{1, handshake_message_size_max};
+inline constexpr FrameLimits hybrid_handshake_frame_limits{1, hybrid_handshake_message_size_max};
+constexpr FrameLimits handshake_limits_of(HandshakePattern pattern) {
+  return is_hybrid(pattern) ? hybrid_handshake_frame_limits : handshake_frame_limits;
+}
 
 enum class SplitStatus : std::uint8_t {
   need_more,

@@ -26,8 +26,12 @@ inline constexpr std::size_t frame_wire_size_max = length_prefix_size + frame_ci
 // A frame holds at least one stanza: type and length, two bytes.
 inline constexpr std::size_t frame_ciphertext_size_min = aead_tag_size + 2;
 
-// The longest handshake message is message 2 of XX: e 32 + s 48 + certificate payload + tag.
+// The longest handshake message is message 2 of XX: e 32 + s 48 + certificate payload 399 + tag 16.
 inline constexpr std::size_t handshake_message_size_max = 1024;
+// The longest hybrid one is message 1 of the fallback: status 1 + e 32 + e1 1184 + 16 + s 48 +
+// certificate 399 + tag 16 = 1 696. With its length one of this size fits a block of 2 KiB
+// (queues/buffer.h), which is what a peer that stops in the middle of one can hold of the gateway.
+inline constexpr std::size_t hybrid_handshake_message_size_max = 1984;
 
 // The payload of one message. 61 440 + heads fits in one frame with room for other stanzas.
 inline constexpr std::size_t payload_size_max = 61440;

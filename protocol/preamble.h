@@ -13,7 +13,11 @@
 
 namespace godwit::protocol {
 
-enum class HandshakePattern : std::uint8_t { xx = 1, ik = 2 };
+// The hybrid ones have ML-KEM-768 beside Curve25519.
+enum class HandshakePattern : std::uint8_t { xx = 1, ik = 2, xx_hfs = 3, ik_hfs = 4 };
+constexpr bool is_hybrid(HandshakePattern pattern) {
+  return pattern == HandshakePattern::xx_hfs || pattern == HandshakePattern::ik_hfs;
+}
 enum class HandshakeSuite : std::uint8_t {
   aesgcm_sha256 = 1,       // 25519_AESGCM_SHA256
   chachapoly_blake2b = 2,  // 25519_ChaChaPoly_BLAKE2b
@@ -22,7 +26,7 @@ enum class HandshakeSuite : std::uint8_t {
 
 enum class HandshakeStatus : std::uint8_t {
   message = 0,   // the next message of the pattern follows
-  fallback = 1,  // the first message of XXfallback follows: same suite, same prologue
+  fallback = 1,  // the first message of XXfallback follows, hybrid if IK was: same suite, prologue
   refused = 2,   // one byte follows, a StreamCondition; then the connection closes
 };
 
@@ -54,7 +58,7 @@ constexpr std::expected<Preamble, PreambleError> read_preamble(const PreambleByt
   const Preamble preamble{HandshakePattern{static_cast<std::uint8_t>(bytes[3] >> 4)},
                           HandshakeSuite{static_cast<std::uint8_t>(bytes[3] & 0x0f)}};
   const bool known = preamble.pattern >= HandshakePattern::xx &&
-                     preamble.pattern <= HandshakePattern::ik &&
+                     preamble.pattern <= HandshakePattern::ik_hfs &&
                      preamble.suite >= HandshakeSuite::aesgcm_sha256 &&
                      preamble.suite <= HandshakeSuite::chachapoly_sha256;
   if (!known) return std::unexpected(PreambleError::unsupported_suite);

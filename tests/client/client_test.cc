@@ -47,7 +47,7 @@ TEST_F(RegisterTest, FirstContactIsTrustedAndPinned) {
   ask(wanted);
   EXPECT_FALSE(client->is_registered());
   register_as(7);
-  EXPECT_EQ(gateway().preamble->pattern, protocol::HandshakePattern::xx);
+  EXPECT_EQ(gateway().preamble->pattern, protocol::HandshakePattern::xx_hfs);
   EXPECT_EQ(gateway().registers, Texts{"alice@localhost code"});
   EXPECT_EQ(gateway().logins[0].jid, "alice@localhost/7");
   EXPECT_EQ(registered, std::vector<std::uint16_t>{7});
@@ -58,7 +58,7 @@ TEST_F(RegisterTest, FirstContactIsTrustedAndPinned) {
   EXPECT_TRUE(client->is_registered());
   EXPECT_EQ(client->identity()->operator_key, node.operator_key.public_key);
   next_session();
-  EXPECT_EQ(gateway().preamble->pattern, protocol::HandshakePattern::ik);
+  EXPECT_EQ(gateway().preamble->pattern, protocol::HandshakePattern::ik_hfs);
   EXPECT_TRUE(gateway().registers.empty());
   EXPECT_EQ(gateway().client_key, key);
   EXPECT_EQ(trusted.size(), 1u) << "told once";

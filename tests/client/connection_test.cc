@@ -86,7 +86,7 @@ class ConnectionTest : public ::testing::Test {
 TEST_F(ConnectionTest, UnknownServerMeansXx) {
   connect();
   ASSERT_TRUE(exchange());
-  EXPECT_EQ(gateway.preamble->pattern, protocol::HandshakePattern::xx);
+  EXPECT_EQ(gateway.preamble->pattern, protocol::HandshakePattern::xx_hfs);
   EXPECT_EQ(gateway.client_key, identity.public_key);
   ASSERT_EQ(gateway.logins.size(), 1u);
   EXPECT_EQ(gateway.logins[0].jid, "alice@localhost/1");
@@ -102,7 +102,7 @@ TEST_F(ConnectionTest, KnownServerMeansIk) {
   operator_key = node.operator_key.public_key;
   connect();
   ASSERT_TRUE(exchange());
-  EXPECT_EQ(gateway.preamble->pattern, protocol::HandshakePattern::ik);
+  EXPECT_EQ(gateway.preamble->pattern, protocol::HandshakePattern::ik_hfs);
   EXPECT_EQ(gateway.client_key, identity.public_key);
   EXPECT_EQ(gateway.logins.size(), 1u);
 }
@@ -112,7 +112,7 @@ TEST_F(ConnectionTest, ChangedServerKeyFallsBackAndIsReported) {
   operator_key = node.operator_key.public_key;
   connect();
   ASSERT_TRUE(exchange());
-  EXPECT_EQ(gateway.preamble->pattern, protocol::HandshakePattern::ik);
+  EXPECT_EQ(gateway.preamble->pattern, protocol::HandshakePattern::ik_hfs);
   EXPECT_EQ(gateway.client_key, identity.public_key);
   ASSERT_EQ(all<ServerTrusted>().size(), 1u);
   EXPECT_EQ(all<ServerTrusted>()[0].node_key, node.key.public_key);

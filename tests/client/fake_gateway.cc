@@ -34,7 +34,8 @@ bool FakeGateway::on_bytes(Bytes bytes) {
   }
   for (;;) {
     const auto split = protocol::split_frame(
-        input_, transport_ ? protocol::transport_frame_limits : protocol::handshake_frame_limits);
+        input_, transport_ ? protocol::transport_frame_limits
+                           : protocol::handshake_limits_of(preamble->pattern));
     if (split.status == protocol::SplitStatus::need_more) return true;
     if (split.status != protocol::SplitStatus::complete) return false;
     std::vector<std::uint8_t> body(input_.begin() + protocol::length_prefix_size,
@@ -59,7 +60,7 @@ void FakeGateway::start(NoisePattern pattern, std::optional<crypto::PublicKey> r
   auto started = crypto::NoiseHandshake::start(
       {.pattern = pattern,
        .suite = *crypto::suite_from_byte(static_cast<std::uint8_t>(preamble->suite)),
-       .initiator = pattern == NoisePattern::xx_fallback,
+       .initiator = crypto::is_fallback(pattern),
        .prologue = prologue_,
        .local_static = &node_.key,
        .remote_ephemeral = remote_ephemeral});
@@ -69,19 +70,20 @@ void FakeGateway::start(NoisePattern pattern, std::optional<crypto::PublicKey> r
 
 bool FakeGateway::on_handshake(Bytes message) {
   const bool first = !noise_;
-  const bool is_ik = preamble->pattern == protocol::HandshakePattern::ik;
-  if (first) start(is_ik ? NoisePattern::ik : NoisePattern::xx, {});
+  const auto pattern =
+      crypto::pattern_from_byte(static_cast<std::uint8_t>(preamble->pattern)).value();
+  if (first) start(pattern, {});
   auto status = protocol::HandshakeStatus::message;
-  std::array<std::uint8_t, 1024> payload;
+  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> payload;
   const auto read = noise_->read_message(message, payload);
-  if (!read && !(first && is_ik)) return false;
+  if (!read && !(first && crypto::is_ik(pattern))) return false;
   if (read && *read != 0) return false;  // a client's payloads are empty
   if (!read) {
-    start(NoisePattern::xx_fallback, noise_->remote_ephemeral());
+    start(crypto::fallback_of(pattern), noise_->remote_ephemeral());
     status = protocol::HandshakeStatus::fallback;
   }
   if (!noise_->finished()) {
-    std::array<std::uint8_t, 1024> reply;
+    std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> reply;
     const auto size = noise_->write_message(node_.certificate, reply, node_.random);
     GODWIT_CHECK(size.has_value());
     std::array<std::uint8_t, 4> head;

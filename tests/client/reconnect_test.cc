@@ -291,7 +291,7 @@ TEST_F(ReconnectTest, NewNodeKeyOfTheSameOperatorIsPinned) {
   node.key = crypto::KeyPair::generate(node.random);
   node.certify("localhost", test_time - hours(24), test_time + hours(24));
   next_session();
-  EXPECT_EQ(gateway().preamble->pattern, protocol::HandshakePattern::ik) << "fell back from it";
+  EXPECT_EQ(gateway().preamble->pattern, protocol::HandshakePattern::ik_hfs) << "fell back from it";
   EXPECT_TRUE(trusted.empty());
   open();
   EXPECT_EQ(client->identity()->node_key, node.key.public_key);

@@ -73,6 +73,7 @@ handshake_failures_per_address_per_minute = 35
 registrations_per_address_per_hour = 36
 logins_per_device_per_minute = 37
 exempt_addresses = "10.0.0.0/8"
+require_hybrid = true
 mailbox_messages_max = 14
 mailbox_bytes_max = 1500000
 messages_per_second = 16
@@ -121,6 +122,7 @@ Config every_key_set() {
                    .registrations_per_address_per_hour = 36,
                    .logins_per_device_per_minute = 37,
                    .exempt_addresses = "10.0.0.0/8",
+                   .require_hybrid = true,
                    .mailbox_messages_max = 14,
                    .mailbox_bytes_max = 1'500'000,
                    .messages_per_second = 16,
@@ -157,7 +159,7 @@ TEST(Config, RenderedTextHasEveryKeyOfTheExample) {
     EXPECT_NE(text.find("\n" + std::string(every_key.substr(start, at - start)) + " = "),
               std::string::npos);
   }
-  EXPECT_EQ(keys, 43u);
+  EXPECT_EQ(keys, 44u);
 }
 
 TEST(Config, UnknownKeyAndSectionAreNamedWithTheirLine) {

@@ -201,8 +201,9 @@ class GatewayWorld {
   Backend client{network, {.shard = 9}};
   StorageInMemory& store() { return storage; }
   // As control does when the configuration is read again.
-  void set_rules(const AddressRules& rules) {
-    const Bytes bytes{reinterpret_cast<const std::uint8_t*>(&rules), sizeof rules};
+  void set_rules(const AddressRules& rules) { set_live({.addresses = rules}); }
+  void set_live(const LiveSettings& live) {
+    const Bytes bytes{reinterpret_cast<const std::uint8_t*>(&live), sizeof live};
     port.answer(0, {.kind = queues::CommandKind::settings, .buffer = pool.copy(bytes).release()});
     port.flush();
   }

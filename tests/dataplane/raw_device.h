@@ -33,15 +33,18 @@ class RawDevice {
     frames = 0;
     input_.clear();
     said.clear();
-    const auto preamble = protocol::encode({.pattern = protocol::HandshakePattern::ik,
-                                            .suite = protocol::HandshakeSuite::chachapoly_blake2b});
-    noise_.emplace(*crypto::NoiseHandshake::start({.pattern = crypto::NoisePattern::ik,
-                                                   .suite = *crypto::suite_from_byte(2),
-                                                   .initiator = true,
-                                                   .prologue = preamble,
-                                                   .local_static = &key_,
-                                                   .remote_static = world_.node_key.public_key}));
-    std::array<std::uint8_t, 200> bytes;
+    using protocol::HandshakePattern;
+    const auto preamble =
+        protocol::encode({.pattern = hybrid ? HandshakePattern::ik_hfs : HandshakePattern::ik,
+                          .suite = protocol::HandshakeSuite::chachapoly_blake2b});
+    noise_.emplace(*crypto::NoiseHandshake::start(
+        {.pattern = hybrid ? crypto::NoisePattern::ik_hfs : crypto::NoisePattern::ik,
+         .suite = *crypto::suite_from_byte(2),
+         .initiator = true,
+         .prologue = preamble,
+         .local_static = &key_,
+         .remote_static = world_.node_key.public_key}));
+    std::array<std::uint8_t, 1400> bytes;
     std::ranges::copy(preamble, bytes.begin());
     const auto size = noise_->write_message({}, MutableBytes(bytes).subspan(7), world_.random);
     GODWIT_CHECK(size.has_value());
@@ -107,6 +110,9 @@ class RawDevice {
   // All it has sent since it last connected, as an eavesdropper has it.
   const std::vector<std::uint8_t>& recorded() const { return recorded_; }
 
+  // Which IK it speaks: the older one, as clients in other languages may.
+  bool hybrid = false;
+
   // What the gateway said.
   std::vector<Said> said;
   std::size_t frames = 0;
@@ -152,7 +158,7 @@ class RawDevice {
     input_.insert(input_.end(), bytes.begin(), bytes.end());
     for (;;) {
       const auto limits =
-          transport_ ? protocol::transport_frame_limits : protocol::handshake_frame_limits;
+          transport_ ? protocol::transport_frame_limits : protocol::hybrid_handshake_frame_limits;
       const auto split = protocol::split_frame(input_, limits);
       if (split.status == protocol::SplitStatus::need_more) return;
       GODWIT_CHECK(split.status == protocol::SplitStatus::complete);
@@ -183,7 +189,7 @@ class RawDevice {
   }
   void read_handshake(Bytes body) {
     GODWIT_CHECK(body[0] == static_cast<std::uint8_t>(protocol::HandshakeStatus::message));
-    std::array<std::uint8_t, protocol::handshake_message_size_max> payload;
+    std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> payload;
     GODWIT_CHECK(noise_->read_message(body.subspan(1), payload) && noise_->finished());
     crypto::NoiseResult result = noise_->finish();
     noise_.reset();

@@ -35,12 +35,18 @@ class Crowd {
     const auto found = received_.find(name);
     return found == received_.end() ? 0 : found->second;
   }
+  // 0 when nothing has come.
+  std::uint8_t last_byte(ConnectionName name) const {
+    const auto found = last_bytes_.find(name);
+    return found == last_bytes_.end() ? 0 : found->second;
+  }
   std::size_t poll() { return backend_.poll(world_.now, 512, world_.now.instant, *this); }
 
   void on_open(ConnectionName, bool) {}
   void on_writable(ConnectionName, std::uint64_t) {}
   void on_bytes(ConnectionName name, std::uint64_t, MutableBytes lease) {
     received_[name] += lease.size();
+    if (!lease.empty()) last_bytes_[name] = lease.back();
   }
   void on_closed(ConnectionName name, std::uint64_t, io::CloseReason) { closed_[name] = true; }
 
@@ -49,6 +55,7 @@ class Crowd {
   Backend backend_;
   std::map<ConnectionName, bool> closed_;
   std::map<ConnectionName, std::size_t> received_;
+  std::map<ConnectionName, std::uint8_t> last_bytes_;
 };
 
 // A shard, alice and bob on loopback, and a crowd that comes from elsewhere.

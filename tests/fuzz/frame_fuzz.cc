@@ -51,5 +51,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto preamble = read_preamble(bytes);
   GODWIT_CHECK(!preamble || encode(*preamble) == bytes);
   check_frames(stream.subspan(preamble_size), handshake_frame_limits);
+  check_frames(stream.subspan(preamble_size), hybrid_handshake_frame_limits);
   return 0;
 }

@@ -251,6 +251,7 @@ const std::map<std::string, Writer>& others() {
   static const std::map<std::string, Writer> all{
       {"preamble xx", preamble({HandshakePattern::xx, HandshakeSuite::aesgcm_sha256})},
       {"preamble ik", preamble({HandshakePattern::ik, HandshakeSuite::chachapoly_blake2b})},
+      {"preamble xx hybrid", preamble({HandshakePattern::xx_hfs, HandshakeSuite::aesgcm_sha256})},
       {"refusal", refusal},
       {"certificate", certificate},
       {"frame aes-gcm", frame(crypto::AeadKind::aes_256_gcm)},
@@ -333,6 +334,7 @@ TEST(ProtocolPage, LimitsAreTheCodes) {
       {"frame_ciphertext_size_min", frame_ciphertext_size_min},
       {"frame_ciphertext_size_max", frame_ciphertext_size_max},
       {"handshake_message_size_max", handshake_message_size_max},
+      {"hybrid_handshake_message_size_max", hybrid_handshake_message_size_max},
       {"stanza_size_max", stanza_size_max},
       {"control_stanza_size_max", control_stanza_size_max},
       {"payload_size_max", payload_size_max},

@@ -37,7 +37,8 @@ TEST(Frame, LengthIsThreeBytesBigEndian) {
 }
 
 TEST(Frame, SizesAtBelowAndAboveTheLimits) {
-  for (const FrameLimits limits : {transport_frame_limits, handshake_frame_limits}) {
+  for (const FrameLimits limits :
+       {transport_frame_limits, handshake_frame_limits, hybrid_handshake_frame_limits}) {
     for (const std::size_t size : {limits.size_min, limits.size_min + 1, limits.size_max}) {
       expect_split(framed(size), limits, SplitStatus::complete, length_prefix_size + size);
     }
@@ -53,6 +54,10 @@ TEST(Frame, SizesAtBelowAndAboveTheLimits) {
   EXPECT_EQ(transport_frame_limits.size_min, aead_tag_size + 2);
   EXPECT_EQ(transport_frame_limits.size_max, 65535u);
   EXPECT_EQ(handshake_frame_limits.size_min, 1u);
+  EXPECT_EQ(hybrid_handshake_frame_limits.size_min, 1u);
+  EXPECT_EQ(handshake_limits_of(HandshakePattern::ik).size_max, handshake_message_size_max);
+  EXPECT_EQ(handshake_limits_of(HandshakePattern::ik_hfs).size_max,
+            hybrid_handshake_message_size_max);
 }
 
 TEST(Frame, APieceTellsHowMuchToWaitFor) {
@@ -101,7 +106,9 @@ TEST(Frame, StreamsComeApartWhereTheyWerePutTogether) {
 }
 
 TEST(Preamble, EveryPatternAndSuiteSurvives) {
-  for (const HandshakePattern pattern : {HandshakePattern::xx, HandshakePattern::ik}) {
+  for (const HandshakePattern pattern : {HandshakePattern::xx, HandshakePattern::ik,
+                                         HandshakePattern::xx_hfs, HandshakePattern::ik_hfs}) {
+    EXPECT_EQ(is_hybrid(pattern), pattern >= HandshakePattern::xx_hfs);
     for (const HandshakeSuite suite :
          {HandshakeSuite::aesgcm_sha256, HandshakeSuite::chachapoly_blake2b,
           HandshakeSuite::chachapoly_sha256}) {
@@ -110,7 +117,7 @@ TEST(Preamble, EveryPatternAndSuiteSurvives) {
   }
 }
 
-// All values of the last byte: six are known, each with one encoding.
+// All values of the last byte: twelve are known, each with one encoding.
 TEST(Preamble, UnknownPatternsAndSuitesAreToldApart) {
   int known = 0;
   for (unsigned byte = 0; byte <= 0xff; ++byte) {
@@ -123,7 +130,7 @@ TEST(Preamble, UnknownPatternsAndSuitesAreToldApart) {
       EXPECT_EQ(preamble.error(), PreambleError::unsupported_suite) << byte;
     }
   }
-  EXPECT_EQ(known, 6);
+  EXPECT_EQ(known, 12);
 }
 
 TEST(Preamble, OtherProtocolsAndVersions) {
