@@ -54,6 +54,17 @@ inline std::optional<IpAddress> parse_ip_address(std::string_view text) {
   return std::nullopt;
 }
 
+// As parse_ip_address reads it.
+inline std::string to_text(const IpAddress& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.is_v4()) {
+    ::inet_ntop(AF_INET, address.bytes.data() + 12, text, sizeof text);
+  } else {
+    ::inet_ntop(AF_INET6, address.bytes.data(), text, sizeof text);
+  }
+  return text;
+}
+
 // Every address that begins with the same bits.
 struct IpPrefix {
   IpAddress address;

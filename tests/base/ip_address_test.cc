@@ -67,6 +67,13 @@ TEST(IpAddress, AListOfPrefixesHasCommasOrSpaces) {
   EXPECT_NE(wrong.error().message.find("'10.0.0.0/40'"), std::string::npos);
 }
 
+TEST(IpAddress, IsWrittenAsItIsRead) {
+  for (const char* text : {"192.0.2.1", "0.0.0.0", "::", "2001:db8::1", "fe80::1:2"}) {
+    EXPECT_EQ(to_text(*parse_ip_address(text)), text);
+  }
+  EXPECT_EQ(to_text(*parse_ip_address("2001:DB8:0:0:0:0:0:1")), "2001:db8::1");
+}
+
 TEST(IpRoute, Forms) {
   EXPECT_TRUE(parse_ip_routes("")->empty());
   EXPECT_TRUE(parse_ip_routes("  ")->empty());

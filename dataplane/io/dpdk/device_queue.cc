@@ -1,28 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/io/dpdk/device_queue.h"
 
+#include <rte_epoll.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace godwit::dataplane::io::dpdk {
 
-DeviceQueue::DeviceQueue(EthernetDevice& device, std::uint16_t shard)
+DeviceQueue::DeviceQueue(EthernetDevice& device, std::uint16_t shard, Steering* steering)
     : device_(device),
       shard_(shard),
+      steering_(device.shards() > 1 ? steering : nullptr),
       tx_queue_(shard % device.tx_queues()),
       shares_tx_(device.tx_queues() < device.shards()) {
-  if (shard < device.rx_queues() && device.rx_interrupts()) {
-    interrupt_descriptor_ = rte_eth_dev_rx_intr_ctl_q_get_fd(device.port(), shard);
+  GODWIT_CHECK(device.shards() == 1 || steering != nullptr);
+  if (shard >= device.rx_queues() || !device.rx_interrupts()) return;
+  // An epoll descriptor of its own: DPDK knows how each driver's interrupts are taken back.
+  interrupts_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (rte_eth_dev_rx_intr_ctl_q(device.port(), shard, interrupts_, RTE_INTR_EVENT_ADD, nullptr) !=
+      0) {
+    ::close(std::exchange(interrupts_, -1));
   }
 }
 
 DeviceQueue::~DeviceQueue() {
   if (open_ != nullptr) rte_pktmbuf_free(open_);
   for (std::uint16_t i = 0; i < tx_count_; ++i) rte_pktmbuf_free(tx_[i]);
+  Burst left;
+  for (std::size_t count; steering_ != nullptr && (count = fetch_steered(left)) > 0;) {
+    for (std::size_t i = 0; i < count; ++i) release(left[i]);
+  }
+  if (interrupts_ < 0) return;
+  rte_eth_dev_rx_intr_ctl_q(device_.port(), shard_, interrupts_, RTE_INTR_EVENT_DEL, nullptr);
+  ::close(interrupts_);
 }
 
 void DeviceQueue::attach() {
@@ -30,29 +47,75 @@ void DeviceQueue::attach() {
   if (!attached_) attached_ = rte_lcore_id() != LCORE_ID_ANY || rte_thread_register() == 0;
 }
 
-std::uint16_t DeviceQueue::fetch(rte_mbuf** packets, std::size_t count) {
+std::size_t DeviceQueue::fetch(Burst& packets) {
   if (shard_ >= device_.rx_queues()) return 0;
-  const std::uint16_t got =
-      rte_eth_rx_burst(device_.port(), shard_, packets, static_cast<std::uint16_t>(count));
-  counters_.rx_packets += got;
+  const std::uint16_t count =
+      rte_eth_rx_burst(device_.port(), shard_, packets.data(), packets.size());
+  counters_.rx_packets += count;
   constexpr std::uint16_t ahead = 3;
-  for (std::uint16_t i = 0; i < std::min(got, ahead); ++i) {
+  for (std::uint16_t i = 0; i < std::min(count, ahead); ++i) {
     rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
   }
-  return got;
+  return count;
 }
 
-MutableBytes DeviceQueue::bytes_of(rte_mbuf* packet, RxFacts& facts) {
+std::size_t DeviceQueue::fetch_steered(Burst& packets) {
+  std::size_t count = 0;
+  for (std::uint16_t from = 0; from < steering_->shards(); ++from) {
+    if (from == shard_) continue;
+    steering_->ring(from, shard_).drain(packets.size() - count, [&](rte_mbuf* packet) {
+      packets[count++] = packet;
+    });
+  }
+  return count;
+}
+
+std::size_t DeviceQueue::steer(Burst& packets, std::size_t count) {
+  std::size_t own = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    rte_mbuf* packet = packets[i];
+    const MutableBytes frame{rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len};
+    const std::uint16_t owner = steering_->owner_of(frame, shard_);
+    if (owner == shard_ || owner == Steering::everyone) {
+      packets[own++] = packet;
+    } else {
+      hand_to(owner, packet);
+    }
+    if (owner != Steering::everyone) continue;
+    for (std::uint16_t other = 0; other < steering_->shards(); ++other) {
+      if (other == shard_) continue;
+      rte_mbuf* copy = rte_pktmbuf_copy(packet, device_.pool(shard_), 0, packet->pkt_len);
+      if (copy != nullptr) hand_to(other, copy);
+    }
+  }
+  return own;
+}
+
+void DeviceQueue::hand_to(std::uint16_t shard, rte_mbuf* packet) {
+  if (steering_->ring(shard_, shard).try_push(packet)) {
+    ++counters_.steered;
+  } else {
+    ++counters_.steer_dropped;
+    rte_pktmbuf_free(packet);
+  }
+}
+
+void DeviceQueue::wake_others() {
+  for (std::uint16_t other = 0; other < steering_->shards(); ++other) {
+    if (other != shard_ && steering_->ring(shard_, other).flush()) steering_->wake(other);
+  }
+}
+
+MutableBytes DeviceQueue::bytes_of(rte_mbuf* packet, tcp::RxHints& hints) {
   counters_.rx_bytes += packet->pkt_len;
   // Never with the sizes of buffer asked for, but the driver's word is not what memory rests on.
   if (packet->nb_segs != 1) return {};
-  constexpr std::uint64_t ip_good = RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-  constexpr std::uint64_t l4_good = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
   const std::uint64_t l4 = packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
   const std::uint64_t ip = packet->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
   // IPv6 has no header checksum, so the driver may leave that unknown.
-  facts.checksums_good = device_.offloads().rx_checksum && l4 == l4_good &&
-                         (ip == ip_good || ip == RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN);
+  hints.checksums_good =
+      device_.offloads().rx_checksums && l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
+      (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD || ip == RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN);
   return {rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len};
 }
 
@@ -66,24 +129,22 @@ MutableBytes DeviceQueue::frame(std::size_t size) {
     ++counters_.no_buffers;
     return {};
   }
+  open_->data_len = static_cast<std::uint16_t>(size);
+  open_->pkt_len = static_cast<std::uint32_t>(size);
   return {rte_pktmbuf_mtod(open_, std::uint8_t*), size};
 }
 
-void DeviceQueue::send(std::size_t size, const TxWork& work) {
-  if (open_ == nullptr) return;
-  rte_mbuf* packet = open_;
-  open_ = nullptr;
-  packet->data_len = static_cast<std::uint16_t>(size);
-  packet->pkt_len = static_cast<std::uint32_t>(size);
-  if (work.ip_checksum || work.tcp_checksum) {
-    packet->l2_len = work.ethernet_size;
-    packet->l3_len = work.ip_size;
-    packet->l4_len = work.tcp_size;
-    packet->ol_flags |= work.ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
-    if (work.ip_checksum) packet->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
-    if (work.tcp_checksum) packet->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+void DeviceQueue::send(const tcp::TxHints& hints) {
+  rte_mbuf* packet = std::exchange(open_, nullptr);
+  GODWIT_CHECK(packet != nullptr);
+  if (hints.ip_checksum || hints.tcp_checksum) {
+    packet->l2_len = hints.link_size;
+    packet->l3_len = hints.ip_size;
+    packet->ol_flags |= hints.v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+    if (hints.ip_checksum) packet->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+    if (hints.tcp_checksum) packet->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
   }
-  counters_.tx_bytes += size;
+  counters_.tx_bytes += packet->pkt_len;
   if (tx_count_ == tx_.size()) flush();
   if (tx_count_ == tx_.size()) {
     ++counters_.tx_dropped;
@@ -112,14 +173,23 @@ void DeviceQueue::flush() {
 }
 
 bool DeviceQueue::arm() {
-  if (interrupt_descriptor_ < 0) return true;
+  for (std::uint16_t from = 0; steering_ != nullptr && from < steering_->shards(); ++from) {
+    if (from != shard_ && !steering_->ring(from, shard_).consumer_empty()) return false;
+  }
+  if (interrupts_ < 0) return true;
   if (rte_eth_dev_rx_intr_enable(device_.port(), shard_) != 0) return true;
-  // A packet that came before the interrupt was on rings no bell.
+  // A packet that came before the interrupt was on rings no bell. Drivers that cannot count have a
+  // descriptor that stays readable.
   return rte_eth_rx_queue_count(device_.port(), shard_) <= 0;
 }
 
 void DeviceQueue::disarm() {
-  if (interrupt_descriptor_ >= 0) rte_eth_dev_rx_intr_disable(device_.port(), shard_);
+  if (interrupts_ >= 0) rte_eth_dev_rx_intr_disable(device_.port(), shard_);
+}
+
+void DeviceQueue::heard() {
+  rte_epoll_event event;
+  rte_epoll_wait(interrupts_, &event, 1, 0);
 }
 
 }  // namespace godwit::dataplane::io::dpdk

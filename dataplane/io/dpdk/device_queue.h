@@ -8,6 +8,8 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "dataplane/io/dpdk/ethernet_device.h"
+#include "dataplane/io/dpdk/steering.h"
+#include "dataplane/tcp/ip/port.h"
 
 struct rte_mbuf;
 
@@ -18,6 +20,8 @@ struct rte_mbuf;
 // for it: what it cannot send goes with the next flush, and what does not fit is dropped, as a
 // network does.
 //
+// With several shards a packet may be another's, and goes to it by a ring (see steering.h).
+//
 // Thread safety: the owning shard's thread. attach() first, on that thread.
 
 namespace godwit::dataplane::io::dpdk {
@@ -27,28 +31,16 @@ struct QueueCounters {
   std::uint64_t rx_bytes = 0;
   std::uint64_t tx_packets = 0;
   std::uint64_t tx_bytes = 0;
-  std::uint64_t tx_dropped = 0;  // the transmit ring was full
-  std::uint64_t no_buffers = 0;  // a packet to send found none
-};
-
-// What the hardware found of a packet.
-struct RxFacts {
-  bool checksums_good = false;
-};
-
-// What the hardware is to do to a packet, and where in it.
-struct TxWork {
-  bool ip_checksum = false;
-  bool tcp_checksum = false;
-  bool ipv6 = false;
-  std::uint8_t ethernet_size = 14;
-  std::uint8_t ip_size = 20;
-  std::uint8_t tcp_size = 20;
+  std::uint64_t tx_dropped = 0;     // the transmit ring was full
+  std::uint64_t no_buffers = 0;     // a packet to send found none
+  std::uint64_t steered = 0;        // handed to the shard whose connection it is
+  std::uint64_t steer_dropped = 0;  // that shard's ring was full
 };
 
 class DeviceQueue {
  public:
-  DeviceQueue(EthernetDevice& device, std::uint16_t shard);
+  // `steering` of a device with several shards; both outlive the queue.
+  DeviceQueue(EthernetDevice& device, std::uint16_t shard, Steering* steering = nullptr);
   ~DeviceQueue();
   DeviceQueue(const DeviceQueue&) = delete;
   DeviceQueue& operator=(const DeviceQueue&) = delete;
@@ -56,60 +48,84 @@ class DeviceQueue {
   // Makes the calling thread known to DPDK, so that its buffers come from a cache near the core.
   void attach();
 
-  // Calls `handle(MutableBytes frame, RxFacts)` for at most about `budget` packets. Returns how
-  // many there were.
+  // Calls `handle(MutableBytes frame, tcp::RxHints)` for at most about `budget` packets. Returns
+  // how many there were, those of other shards included.
   template <typename Handle>
   std::size_t receive(std::size_t budget, Handle&& handle);
 
-  // Room for one packet to send, valid until send(); empty when there is no buffer.
+  // As tcp::Port. What was sent leaves with flush(), or earlier.
+  tcp::PortFeatures features() const { return device_.offloads().tx; }
   MutableBytes frame(std::size_t size);
-  // Sends the first `size` bytes of it with the next flush, or earlier.
-  void send(std::size_t size, const TxWork& work);
+  void send(const tcp::TxHints& hints);
   void flush();
   bool unsent() const { return tx_count_ > 0; }
 
-  // A descriptor that is readable when packets have come after arm(); negative where the driver
-  // has none.
-  int interrupt_descriptor() const { return interrupt_descriptor_; }
+  // A descriptor that is readable when packets have come since arm(); negative where the driver
+  // has none. heard() after each time it was.
+  int interrupt_descriptor() const { return interrupts_; }
   // False when packets came meanwhile: poll again instead of sleeping.
   bool arm();
   void disarm();
+  void heard();
 
   const QueueCounters& counters() const { return counters_; }
 
  private:
-  std::uint16_t fetch(rte_mbuf** packets, std::size_t count);
-  MutableBytes bytes_of(rte_mbuf* packet, RxFacts& facts);
+  using Burst = std::array<rte_mbuf*, EthernetDevice::burst_max>;
+
+  std::size_t fetch(Burst& packets);
+  std::size_t fetch_steered(Burst& packets);
+  // Hands on what is for others; what is left, moved to the front.
+  std::size_t steer(Burst& packets, std::size_t count);
+  void hand_to(std::uint16_t shard, rte_mbuf* packet);
+  void wake_others();
+  template <typename Handle>
+  void handle_all(Burst& packets, std::size_t count, Handle& handle);
+  MutableBytes bytes_of(rte_mbuf* packet, tcp::RxHints& hints);
   static void release(rte_mbuf* packet);
   std::uint16_t transmit();
 
   EthernetDevice& device_;
   const std::uint16_t shard_;
+  Steering* const steering_;
   const std::uint16_t tx_queue_;
   const bool shares_tx_;
   rte_mbuf* open_ = nullptr;  // handed out by frame()
-  std::array<rte_mbuf*, EthernetDevice::burst_max> tx_{};
+  Burst tx_{};
   std::uint16_t tx_count_ = 0;
-  int interrupt_descriptor_ = -1;
+  int interrupts_ = -1;  // an epoll descriptor
   bool attached_ = false;
   QueueCounters counters_;
 };
+static_assert(tcp::Port<DeviceQueue>);
+
+template <typename Handle>
+void DeviceQueue::handle_all(Burst& packets, std::size_t count, Handle& handle) {
+  for (std::size_t i = 0; i < count; ++i) {
+    tcp::RxHints hints;
+    const MutableBytes frame = bytes_of(packets[i], hints);
+    if (!frame.empty()) handle(frame, hints);
+    release(packets[i]);
+  }
+}
 
 template <typename Handle>
 std::size_t DeviceQueue::receive(std::size_t budget, Handle&& handle) {
-  std::array<rte_mbuf*, EthernetDevice::burst_max> packets;
+  Burst packets;
   std::size_t done = 0;
+  while (steering_ != nullptr && done < budget) {
+    const std::size_t count = fetch_steered(packets);
+    if (count == 0) break;
+    handle_all(packets, count, handle);
+    done += count;
+  }
   while (done < budget) {
-    const std::uint16_t count = fetch(packets.data(), packets.size());
-    for (std::uint16_t i = 0; i < count; ++i) {
-      RxFacts facts;
-      const MutableBytes frame = bytes_of(packets[i], facts);
-      if (!frame.empty()) handle(frame, facts);
-      release(packets[i]);
-    }
+    const std::size_t count = fetch(packets);
+    handle_all(packets, steering_ != nullptr ? steer(packets, count) : count, handle);
     done += count;
     if (count < packets.size()) break;
   }
+  if (steering_ != nullptr) wake_others();
   return done;
 }
 

@@ -30,6 +30,15 @@ constexpr std::uint8_t symmetric_key_byte(std::size_t i) {
 }
 constexpr std::size_t rss_key_size_max = 64;
 
+std::string to_text(const tcp::MacAddress& mac) {
+  std::string text;
+  for (const std::uint8_t byte : mac.bytes) {
+    if (!text.empty()) text += ':';
+    text += to_hex({&byte, 1});
+  }
+  return text;
+}
+
 Error device_error(const std::string& device, const std::string& what, int code) {
   return {ErrorCode::io, device + ": " + what + ": " + rte_strerror(code < 0 ? -code : code)};
 }
@@ -40,15 +49,6 @@ std::string name_of(const std::string& device) {
 }
 
 }  // namespace
-
-std::string to_text(const MacAddress& mac) {
-  std::string text;
-  for (const std::uint8_t byte : mac) {
-    if (!text.empty()) text += ':';
-    text += to_hex({&byte, 1});
-  }
-  return text;
-}
 
 Result<std::unique_ptr<EthernetDevice>> EthernetDevice::open(const DeviceOptions& options) {
   const std::string name = name_of(options.device);
@@ -100,12 +100,12 @@ Result<void> EthernetDevice::configure() {
   const auto rx = [&](std::uint64_t flags) { return (info.rx_offload_capa & flags) == flags; };
   const auto tx = [&](std::uint64_t flags) { return (info.tx_offload_capa & flags) == flags; };
   constexpr std::uint64_t rx_sums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
-  offloads_ = {.rx_checksum = rx(rx_sums),
-               .tx_ip_checksum = tx(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM),
-               .tx_tcp_checksum = tx(RTE_ETH_TX_OFFLOAD_TCP_CKSUM)};
-  if (offloads_.rx_checksum) conf.rxmode.offloads |= rx_sums;
-  if (offloads_.tx_ip_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
-  if (offloads_.tx_tcp_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+  offloads_ = {.rx_checksums = rx(rx_sums),
+               .tx = {.ip_checksum = tx(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM),
+                      .tcp_checksum = tx(RTE_ETH_TX_OFFLOAD_TCP_CKSUM)}};
+  if (offloads_.rx_checksums) conf.rxmode.offloads |= rx_sums;
+  if (offloads_.tx.ip_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+  if (offloads_.tx.tcp_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
   conf.intr_conf.rxq = 1;
   int code = rte_eth_dev_configure(port_, rx_queues_, tx_queues_, &conf);
   rx_interrupts_ = code == 0;
@@ -169,13 +169,13 @@ Result<void> EthernetDevice::begin() {
   return {};
 }
 
-// A tap and its like share their address with the kernel's interface, which is the other end: two
-// hosts with one address. So ours gets the bit of those given out locally turned.
+// A tap shares its address with the kernel's interface, which is the other end: two hosts with one
+// address. So ours differs in a bit.
 void EthernetDevice::choose_mac() {
   rte_ether_addr address{};
   rte_eth_macaddr_get(port_, &address);
-  std::memcpy(mac_.data(), address.addr_bytes, mac_.size());
-  if (driver_ == "net_tap") mac_[5] ^= 1;
+  std::memcpy(mac_.bytes.data(), address.addr_bytes, mac_.bytes.size());
+  if (driver_ == "net_tap") mac_.bytes[5] ^= 1;
 }
 
 EthernetDevice::~EthernetDevice() {
@@ -189,7 +189,7 @@ std::string EthernetDevice::describe() const {
                      std::to_string(options_.mtu) + "): " + std::to_string(rx_queues_) +
                      " receive and " + std::to_string(tx_queues_) + " transmit queues, steered by ";
   text += hardware_steering_ ? "the hardware" : "software";
-  text += offloads_.tx_tcp_checksum ? ", checksums by the hardware" : ", checksums by software";
+  text += offloads_.tx.tcp_checksum ? ", checksums by the hardware" : ", checksums by software";
   text += rx_interrupts_ ? ", receive interrupts" : ", no receive interrupts";
   return text;
 }

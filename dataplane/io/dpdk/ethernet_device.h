@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -12,6 +11,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "dataplane/tcp/ip/port.h"
+#include "dataplane/tcp/wire/ethernet.h"
 
 struct rte_mempool;
 
@@ -23,9 +24,6 @@ struct rte_mempool;
 
 namespace godwit::dataplane::io::dpdk {
 
-using MacAddress = std::array<std::uint8_t, 6>;
-std::string to_text(const MacAddress& mac);
-
 struct DeviceOptions {
   std::string device;        // as given to the environment
   std::uint16_t shards = 1;  // a receive and a transmit queue for each, where the device has them
@@ -34,9 +32,8 @@ struct DeviceOptions {
 
 // What the hardware does, so that the stack need not.
 struct Offloads {
-  bool rx_checksum = false;
-  bool tx_ip_checksum = false;
-  bool tx_tcp_checksum = false;
+  bool rx_checksums = false;
+  tcp::PortFeatures tx;
 };
 
 class EthernetDevice {
@@ -62,7 +59,7 @@ class EthernetDevice {
   bool hardware_steering() const { return hardware_steering_; }
   bool rx_interrupts() const { return rx_interrupts_; }
   const Offloads& offloads() const { return offloads_; }
-  const MacAddress& mac() const { return mac_; }
+  const tcp::MacAddress& mac() const { return mac_; }
   std::uint16_t mtu() const { return options_.mtu; }
   rte_mempool* pool(std::uint16_t shard) const { return pools_[shard]; }
   // Set while a shard sends on a queue that it shares; see DeviceQueue.
@@ -96,7 +93,7 @@ class EthernetDevice {
   bool rx_interrupts_ = false;
   bool running_ = false;
   Offloads offloads_;
-  MacAddress mac_{};
+  tcp::MacAddress mac_{};
   std::vector<rte_mempool*> pools_;  // one a shard
   std::unique_ptr<std::atomic_flag[]> transmit_locks_;
 };

@@ -12,22 +12,14 @@
 
 #include "dataplane/io/memory/memory_backend.h"
 #include "dataplane/io/uring/uring_backend.h"
+#include "tests/dataplane/io/conformance_limits.h"
+#include "tests/dataplane/io/packet_world.h"
 
 // Two backends of one kind, a server's and a client's, with a handler each that writes down what it
 // is told and fails the test when a rule of dataplane/io/stream.h is broken in any test: events for
 // a name that is not open, two ends of one name, an event from inside a down call.
 
 namespace godwit::dataplane::io {
-
-struct Limits {
-  std::uint32_t connections_max = 1000;
-  std::uint32_t send_queue_max = 1 << 20;
-  std::size_t send_pool_bytes = std::size_t{32} << 20;
-  std::uint32_t receive_buffers = 256;
-  std::uint32_t receive_buffer_size = 4096;
-  Duration linger = std::chrono::seconds(5);
-  Duration cold_after = std::chrono::seconds(10);
-};
 
 struct Recorder {
   struct Peer {
@@ -99,6 +91,8 @@ struct Recorder {
 class MemoryWorld {
  public:
   using Backend = MemoryBackend;
+  static constexpr const char* server_address = "127.0.0.1";
+  static constexpr const char* network = "127.0.0.0/8";
 
   std::unique_ptr<Backend> make(std::uint16_t shard, const Limits& limits) {
     return std::make_unique<Backend>(
@@ -145,6 +139,8 @@ template <typename Features>
 class UringWorld {
  public:
   using Backend = UringBackend;
+  static constexpr const char* server_address = "127.0.0.1";
+  static constexpr const char* network = "127.0.0.0/8";
 
   std::unique_ptr<Backend> make(std::uint16_t shard, const Limits& limits) {
     UringBackend::Options options{.shard = shard,
@@ -174,16 +170,18 @@ template <typename World>
 class Conformance : public ::testing::Test {
  public:
   using Backend = typename World::Backend;
-  static constexpr bool is_memory = std::is_same_v<Backend, MemoryBackend>;
+  // Nothing happens but in a turn.
+  static constexpr bool is_virtual = !std::is_same_v<Backend, UringBackend>;
+  static constexpr const char* server_address = World::server_address;
 
  protected:
   void start(const Limits& server_limits = {}, const Limits& client_limits = {}) {
     server = world.make(1, server_limits);
     client = world.make(2, client_limits);
-    const auto bound = server->listen({.host = "127.0.0.1", .port = 0});
+    const auto bound = server->listen({.host = server_address, .port = 0});
     ASSERT_TRUE(bound.has_value()) << bound.error().message;
     ASSERT_NE(*bound, 0);
-    endpoint = {.host = "127.0.0.1", .port = *bound};
+    endpoint = {.host = server_address, .port = *bound};
   }
   void turn() {
     const Now now = world.now();
@@ -193,7 +191,7 @@ class Conformance : public ::testing::Test {
     client_handler.may_be_called = true;
     events += client->poll(now, 256, now.instant, client_handler);
     client_handler.may_be_called = false;
-    if (events == 0 && !is_memory) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    if (events == 0 && !is_virtual) std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
   // False when it has not come true after very many turns.
   bool until(const std::function<bool()>& condition) {
@@ -242,7 +240,7 @@ inline std::string pattern(std::size_t size, std::uint32_t seed = 1) {
   return text;
 }
 
-using Worlds = ::testing::Types<MemoryWorld, UringWorld<AllFeatures>,
+using Worlds = ::testing::Types<MemoryWorld, PacketWorld, UringWorld<AllFeatures>,
                                 UringWorld<NoDeferredTaskWork>, UringWorld<NoDirectDescriptors>,
                                 UringWorld<NoMultishotReceive>, UringWorld<PlainRing>>;
 

@@ -7,10 +7,12 @@
 
 #include "dataplane/io/dpdk/device_queue.h"
 #include "dataplane/io/dpdk/eal.h"
+#include "dataplane/tcp/wire/ip.h"
+#include "dataplane/tcp/wire/tcp_header.h"
 #include "tests/dataplane/io/dpdk/own_network.h"
 
 // A device and its queues over a tap in a network of the test's own, with the kernel at the other
-// end. DPDK starts once a process, so all tests here share one environment of three taps.
+// end. DPDK starts once a process, so all tests here share one environment of five taps.
 
 namespace godwit::dataplane::io::dpdk {
 
@@ -40,8 +42,11 @@ class Device : public testing::Test {
     ASSERT_TRUE(kernel_->up());
     raw_ = kernel_->raw_socket();
     ASSERT_GE(raw_, 0);
+    SeededRandom random(1);
+    steering_ =
+        std::make_unique<Steering>(Steering::Options{.shards = shards, .by_hash = true}, random);
     for (std::uint16_t shard = 0; shard < shards; ++shard) {
-      queues_.push_back(std::make_unique<DeviceQueue>(*device_, shard));
+      queues_.push_back(std::make_unique<DeviceQueue>(*device_, shard, steering_.get()));
       queues_.back()->attach();
     }
   }
@@ -54,7 +59,7 @@ class Device : public testing::Test {
     const MutableBytes room = queue.frame(frame.size());
     ASSERT_EQ(room.size(), frame.size());
     std::ranges::copy(frame, room.begin());
-    queue.send(frame.size(), {});
+    queue.send({});
   }
   // The next frame of the experiment's type that the kernel hears; empty after two seconds.
   std::vector<std::uint8_t> at_kernel() {
@@ -72,7 +77,7 @@ class Device : public testing::Test {
   std::vector<std::uint8_t> at_queue(DeviceQueue& queue) {
     std::vector<std::uint8_t> found;
     for (int tries = 0; tries < 200 && found.empty(); ++tries) {
-      queue.receive(1, [&](MutableBytes frame, RxFacts) {
+      queue.receive(1, [&](MutableBytes frame, tcp::RxHints) {
         if (frame[12] == 0x88 && frame[13] == 0xb5) found.assign(frame.begin(), frame.end());
       });
       if (found.empty()) ::usleep(10'000);
@@ -82,6 +87,7 @@ class Device : public testing::Test {
 
   std::unique_ptr<EthernetDevice> device_;
   std::unique_ptr<KernelInterface> kernel_;
+  std::unique_ptr<Steering> steering_;
   std::vector<std::unique_ptr<DeviceQueue>> queues_;
   int raw_ = -1;
 };
@@ -124,7 +130,7 @@ TEST_F(Device, MoreThanABurstIsSentInOrder) {
 TEST_F(Device, TheInterruptRingsForAPacket) {
   open("net_tap2,iface=gwt2", "gwt2");
   if (queues_[0]->interrupt_descriptor() < 0) GTEST_SKIP() << "this driver has none";
-  while (queues_[0]->receive(32, [](MutableBytes, RxFacts) {}) > 0) {
+  while (queues_[0]->receive(32, [](MutableBytes, tcp::RxHints) {}) > 0) {
   }
   ASSERT_TRUE(queues_[0]->arm());
   const auto in = frame_of(0x33, 60);
@@ -140,6 +146,56 @@ TEST_F(Device, AFrameLargerThanABufferFindsNoRoom) {
   EXPECT_TRUE(queues_[0]->frame(20'000).empty());
   EXPECT_EQ(queues_[0]->counters().no_buffers, 1u);
   EXPECT_EQ(queues_[0]->frame(1518).size(), 1518u);
+}
+
+// A SYN to 192.0.2.2, port 5210, from a port.
+std::vector<std::uint8_t> syn_from(std::uint16_t port) {
+  std::vector<std::uint8_t> frame = frame_of(0, 54);
+  frame[12] = 0x08;
+  frame[13] = 0x00;
+  const MutableBytes all(frame);
+  const tcp::IpOut packet{.source = IpAddress::v4({192, 0, 2, 1}),
+                          .destination = IpAddress::v4({192, 0, 2, 2}),
+                          .protocol = tcp::Protocol::tcp,
+                          .payload_size = 20};
+  tcp::write_ip(all.subspan(14), packet);
+  const tcp::SegmentOut segment{.flow = {.local = packet.source,
+                                         .remote = packet.destination,
+                                         .local_port = port,
+                                         .remote_port = 5210},
+                                .flags = tcp::Flags::syn};
+  tcp::write_tcp(all.subspan(34), segment, tcp::ChecksumBy::us);
+  return frame;
+}
+
+TEST_F(Device, PacketsReachTheShardOfTheirConnection) {
+  open("net_tap4,iface=gwt4", "gwt4", 2);
+  int woken = 0;
+  for (std::uint16_t shard : {0, 1}) steering_->set_waker(shard, [&] { ++woken; });
+  constexpr std::uint16_t count = 40;
+  std::array<int, 2> expected{};
+  for (std::uint16_t port = 1000; port < 1000 + count; ++port) {
+    const auto frame = syn_from(port);
+    ASSERT_EQ(::send(raw_, frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size()));
+    ++expected[steering_->owner_of({.local = IpAddress::v4({192, 0, 2, 2}),
+                                    .remote = IpAddress::v4({192, 0, 2, 1}),
+                                    .local_port = 5210,
+                                    .remote_port = port})];
+  }
+  EXPECT_GT(expected[0], 0);
+  EXPECT_GT(expected[1], 0);
+  std::array<int, 2> got{};
+  for (int tries = 0; tries < 200 && got != expected; ++tries) {
+    for (std::size_t shard : {0, 1}) {
+      queues_[shard]->receive(256, [&](MutableBytes frame, tcp::RxHints) {
+        if (frame.size() == 54 && frame[12] == 8) ++got[shard];
+      });
+    }
+    if (got != expected) ::usleep(10'000);
+  }
+  EXPECT_EQ(got, expected);
+  const std::uint64_t steered = queues_[0]->counters().steered + queues_[1]->counters().steered;
+  EXPECT_EQ(woken > 0, steered > 0);
 }
 
 TEST_F(Device, WhatTheEnvironmentDoesNotHaveIsNotFound) {
@@ -159,9 +215,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "no network of its own: not root, or no /dev/net/tun\n");
     return RUN_ALL_TESTS();
   }
-  auto started = dpdk::Eal::start({.devices = {"net_tap0,iface=gwt0", "net_tap1,iface=gwt1",
-                                               "net_tap2,iface=gwt2", "net_tap3,iface=gwt3"},
-                                   .memory_mb = 64});
+  auto started = dpdk::Eal::start(
+      {.devices = {"net_tap0,iface=gwt0", "net_tap1,iface=gwt1", "net_tap2,iface=gwt2",
+                   "net_tap3,iface=gwt3", "net_tap4,iface=gwt4"},
+       .memory_mb = 64});
   if (!started) {
     std::fprintf(stderr, "%s\n", started.error().message.c_str());
     return 1;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/random.h"
+#include "dataplane/io/dpdk/packet_sleep.h"
+#include "dataplane/io/stream.h"
+#include "dataplane/tcp/stack.h"
+
+// Our own TCP over whatever carries frames: a device's queue under DPDK, or a pair of wires in a
+// test.
+//
+// A poll() sends what the last turn left, takes a budget of frames, and lets the stack see to its
+// timers. What the frames make the stack say waits for the next poll(), so that an acknowledgement
+// goes with the answer. Sleeping waits for the link's interrupt where it has one, and looks again
+// every so often where it has none.
+//
+// Thread safety: as dataplane/io/stream.h.
+
+namespace godwit::dataplane::io::dpdk {
+
+struct NullFrames {
+  void operator()(MutableBytes, tcp::RxHints) {}
+};
+
+template <typename L>
+concept PacketLink = tcp::Port<L> && requires(L link, std::size_t budget, NullFrames& handle) {
+  // First on the owning thread.
+  { link.attach() } -> std::same_as<void>;
+  { link.receive(budget, handle) } -> std::same_as<std::size_t>;
+  { link.flush() } -> std::same_as<void>;
+  { link.unsent() } -> std::same_as<bool>;
+  // As dpdk::DeviceQueue says.
+  { link.arm() } -> std::same_as<bool>;
+  { link.disarm() } -> std::same_as<void>;
+  { link.heard() } -> std::same_as<void>;
+  { link.interrupt_descriptor() } -> std::same_as<int>;
+};
+
+template <PacketLink Link>
+class PacketBackend {
+ public:
+  struct Options {
+    std::uint16_t shard = 0;
+    tcp::StackSettings stack;
+    std::string description;  // of the device, for the log
+  };
+
+  // `options.stack.network` passed tcp::check(). `random` outlives the backend.
+  PacketBackend(const Options& options, std::unique_ptr<Link> link, RandomSource& random)
+      : options_(options),
+        link_(std::move(link)),
+        stack_(options.stack, options.shard, random, *link_) {}
+
+  // Errors: exists when it listens there already, invalid for a host that is no address of ours,
+  // limit.
+  Result<std::uint16_t> listen(const Endpoint& endpoint) {
+    begin();
+    const auto address = parse_ip_address(endpoint.host);
+    if (!address) return fail(ErrorCode::invalid, "'" + endpoint.host + "' is no address");
+    const bool any = endpoint.host == "0.0.0.0" || *address == IpAddress{};
+    if (!any && !stack_.ip().addresses().is_own(*address)) {
+      return fail(ErrorCode::invalid, endpoint.host + " is no address of the device");
+    }
+    return stack_.tcp().listen(any ? IpAddress{} : *address, endpoint.port);
+  }
+  void stop_listening() { stack_.tcp().stop_listening(); }
+  // Errors: limit at connections_max, invalid for a host that is no address, unavailable without
+  // an address of ours to reach it from.
+  Result<ConnectionName> connect(const Endpoint& endpoint) {
+    begin();
+    const auto address = parse_ip_address(endpoint.host);
+    if (!address) return fail(ErrorCode::invalid, "'" + endpoint.host + "' is no address");
+    return stack_.connect(*address, endpoint.port);
+  }
+  void set_user(ConnectionName name, std::uint64_t user) { stack_.tcp().set_user(name, user); }
+  std::size_t send(ConnectionName name, std::span<const Bytes> chunks) {
+    return stack_.tcp().send(name, chunks);
+  }
+  void pause_receive(ConnectionName name) { stack_.tcp().pause_receive(name); }
+  void resume_receive(ConnectionName name) { stack_.tcp().resume_receive(name); }
+  void close(ConnectionName name, CloseMode mode) { stack_.tcp().close(name, mode); }
+  IpAddress peer_ip(ConnectionName name) const { return stack_.tcp().flow_of(name).remote; }
+  std::string peer_address(ConnectionName name) const {
+    const tcp::Flow flow = stack_.tcp().flow_of(name);
+    if (!flow.remote.known()) return "";
+    const std::string host = to_text(flow.remote);
+    const std::string port = std::to_string(flow.remote_port);
+    return flow.remote.is_v4() ? host + ":" + port : "[" + host + "]:" + port;
+  }
+  void wake() { sleep_.wake(); }
+  std::size_t open_connections() const { return stack_.tcp().open_connections(); }
+  std::uint64_t refused_connections() const { return stack_.tcp().counters().refused_full; }
+  const std::string& describe() const { return options_.description; }
+
+  template <StreamHandler Handler>
+  std::size_t poll(Now now, std::size_t budget, Instant deadline, Handler& handler) {
+    begin();
+    start_once(now.instant);
+    const tcp::Events events(handler);
+    const bool woken = sleep_.woken();
+    stack_.flush(now.instant, events);
+    link_->flush();
+    std::size_t done = 0;
+    if (budget > 0) {
+      auto take = [&](MutableBytes frame, tcp::RxHints hints) {
+        stack_.receive(frame, hints, now.instant, events);
+      };
+      done = link_->receive(budget, take);
+      stack_.expire(now.instant, events);
+    }
+    if (done == 0 && !woken) sleep(now.instant, std::min(deadline, stack_.next_deadline()));
+    return done;
+  }
+
+  const tcp::Stack& stack() const { return stack_; }
+  const Link& link() const { return *link_; }
+
+ private:
+  // How long packets may wait where no interrupt tells of them: a tenth of what a good network
+  // takes to bring them.
+  static constexpr Duration blind_sleep = std::chrono::microseconds(100);
+
+  void begin() {
+    if (std::exchange(begun_, true)) return;
+    link_->attach();
+  }
+  void start_once(Instant now) {
+    if (!std::exchange(started_, true)) stack_.start(now);
+  }
+  void sleep(Instant now, Instant until) {
+    if (until <= now || link_->unsent() || !link_->arm()) return;
+    const int interrupt = link_->interrupt_descriptor();
+    const Duration time = until - now;
+    if (sleep_.wait(interrupt, interrupt < 0 ? std::min(time, blind_sleep) : time)) link_->heard();
+    link_->disarm();
+  }
+
+  const Options options_;
+  const std::unique_ptr<Link> link_;
+  tcp::Stack stack_;
+  PacketSleep sleep_;
+  bool begun_ = false;
+  bool started_ = false;
+};
+
+}  // namespace godwit::dataplane::io::dpdk
