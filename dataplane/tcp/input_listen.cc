@@ -186,9 +186,7 @@ void Tcp::accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint6
     connection.rtt.add(now - half_open.sent_at, now);
   }
   set_mss(connection);
-  connection.backoff = half_open.retries;
-  connection.congestion.start(initial_window(connection));
-  connection.backoff = 0;
+  connection.congestion.start(initial_window(connection, half_open.retries > 0));
   connection.opened = true;
   ++counters_.passive_opens;
   set_keepalive(connection);

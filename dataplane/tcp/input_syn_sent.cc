@@ -85,7 +85,7 @@ void Tcp::establish(std::uint32_t index, const SegmentIn& segment, Instant now, 
   }
   connection.state = State::established;
   connection.snd_una = segment.ack;
-  connection.congestion.start(initial_window(connection));
+  connection.congestion.start(initial_window(connection, connection.backoff > 0));
   connection.backoff = 0;
   connection.retransmit_at = never;
   connection.trying_since = never;

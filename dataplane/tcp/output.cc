@@ -78,7 +78,7 @@ void Tcp::send_queued(std::uint32_t index, Instant now) {
   if (connection.sender == 0 && (!connection.fin_wanted || connection.fin_sent)) return;
   Sender& sender = sender_of(connection);
   if (sender.board.empty() && now - connection.last_data_sent > timeout_of(connection)) {
-    connection.congestion.restart_idle(initial_window(connection));
+    connection.congestion.restart_idle(initial_window(connection, false));
   }
   while (send_lost(connection, sender, now)) {
   }

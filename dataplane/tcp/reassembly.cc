@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "dataplane/tcp/block_memory.h"
+
 namespace godwit::dataplane::tcp {
 
 Reassembly::Insert Reassembly::insert(HoldMemory& memory, std::uint32_t begin, Bytes bytes) {
@@ -54,10 +56,12 @@ Reassembly::Insert Reassembly::add(HoldMemory& memory, std::uint32_t previous, s
     }
   }
   if (count_ >= memory.ranges_max) return Insert::no_room;
-  queues::Buffer buffer = memory.buffers.copy(bytes);
+  queues::Buffer buffer = allocate_block(memory.buffers, bytes.size(), bytes.size());
   if (!buffer) return Insert::no_memory;
   if (memory.held_bytes + buffer.footprint() > memory.held_bytes_max) return Insert::no_memory;
   memory.held_bytes += buffer.footprint();
+  buffer.resize(bytes.size());
+  std::ranges::copy(bytes, buffer.writable().begin());
   const std::uint32_t index = memory.ranges.allocate();
   HeldRange& range = memory.ranges[index];
   range.bytes = std::move(buffer);
@@ -133,7 +137,8 @@ bool ReadyQueue::append(HoldMemory& memory, Bytes bytes) {
     }
   }
   constexpr std::size_t block_middle = 2048 - sizeof(queues::BufferBlock);
-  queues::Buffer buffer = memory.buffers.allocate(std::max(bytes.size(), block_middle));
+  queues::Buffer buffer =
+      allocate_block(memory.buffers, std::max(bytes.size(), block_middle), bytes.size());
   if (!buffer) return false;
   buffer.resize(bytes.size());
   std::ranges::copy(bytes, buffer.writable().begin());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dataplane/tcp/block_memory.h"
 #include "dataplane/tcp/sequence.h"
 
 namespace godwit::dataplane::tcp {
@@ -53,7 +54,7 @@ bool SendQueue::append(SendMemory memory, std::span<const Bytes> chunks, std::si
     const bool behind = head_ != 0 || first_new != 0;
     const std::size_t wanted =
         std::min(std::max(missing, behind ? block_middle : std::size_t{0}), block_large);
-    queues::Buffer buffer = memory.buffers.allocate(wanted);
+    queues::Buffer buffer = allocate_block(memory.buffers, wanted, 1);
     if (!buffer) {
       while (first_new != 0) {
         const std::uint32_t next = memory.blocks[first_new].next;
@@ -63,7 +64,6 @@ bool SendQueue::append(SendMemory memory, std::span<const Bytes> chunks, std::si
       return false;
     }
     missing -= std::min(buffer.writable().size(), missing);
-    buffer.resize(0);
     const std::uint32_t index = memory.blocks.allocate();
     memory.blocks[index].bytes = std::move(buffer);
     (first_new == 0 ? first_new : memory.blocks[last_new].next) = index;

@@ -126,9 +126,9 @@ void Tcp::set_mss(Connection& connection) {
 }
 
 // RFC 6928, 2; one segment when the handshake had a loss (RFC 5681, 3.1).
-std::uint32_t Tcp::initial_window(const Connection& connection) const {
+std::uint32_t Tcp::initial_window(const Connection& connection, bool handshake_lost) const {
   const std::uint32_t mss = connection.mss;
-  if (connection.backoff > 0) return mss;
+  if (handshake_lost) return mss;
   return std::min(settings_.initial_window_segments * mss, std::max(2 * mss, 14600U));
 }
 

@@ -157,7 +157,7 @@ class Tcp {
   void into_turn(std::uint32_t index);
   std::uint16_t own_mss(const Flow& flow) const;
   void set_mss(Connection& connection);
-  std::uint32_t initial_window(const Connection& connection) const;
+  std::uint32_t initial_window(const Connection& connection, bool handshake_lost) const;
   std::uint16_t free_port(const Flow& flow);
 
   // The end of a connection (ending.cc).
