@@ -38,8 +38,8 @@
 // Against strangers: a connection is refused before it costs a buffer or a key when its address has
 // what it may have; those that have not logged in are few, have little time, and make room for each
 // other, the slowest first; handshakes, which cost a hundred times what a message does, wait for a
-// turn in which no session had anything to do, or for the fourth in which one had, and then a turn
-// answers a few.
+// turn in which no session had anything to do, or for the fourth in which one had, or for half a
+// millisecond, and then a turn answers a few.
 //
 // Thread safety: the owning shard's thread only.
 
@@ -194,8 +194,9 @@ class Front {
   std::uint32_t newest_start_ = SessionStart::none;
   std::uint32_t handshakes_left_ = 0;  // only while they are answered
   unsigned turns_passed_ = 0;          // in which handshakes waited for sessions
-  bool sessions_busy_ = false;         // this turn
-  std::uint64_t io_refused_ = 0;       // of the backend's count, what is in the metric
+  Instant handshakes_wait_since_{};
+  bool sessions_busy_ = false;    // this turn
+  std::uint64_t io_refused_ = 0;  // of the backend's count, what is in the metric
   queues::TickWheel<ConnectionName> paced_;
   ClientNames client_names_;
   crypto::AeadCache aead_cache_;

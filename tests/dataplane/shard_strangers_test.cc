@@ -255,7 +255,15 @@ TEST_F(StrangersTest, WhoseHandshakeWaitsCannotPileUpBytes) {
 TEST_F(StrangersTest, AHandshakeWaitsForSessionsButNotForEver) {
   start(GatewayWorld::Options{});
   log_in(alice);
-  for (const bool busy : {false, true}) {
+  struct Case {
+    bool busy;
+    Duration turn;
+    unsigned waits;
+  };
+  using std::chrono::microseconds;
+  for (const auto& [busy, turn, waits] :
+       {Case{false, {}, 0}, Case{true, {}, 3}, Case{true, microseconds(249), 3},
+        Case{true, microseconds(250), 2}, Case{true, microseconds(500), 1}}) {
     RawDevice* late = add(2, bob_jid);
     late->connect();
     const std::uint64_t before = metric(ShardMetric::handshakes_completed);
@@ -264,10 +272,11 @@ TEST_F(StrangersTest, AHandshakeWaitsForSessionsButNotForEver) {
       ASSERT_LT(turns, 100u);
       if (busy) alice->ping(turns);
       world->client.poll(world->now, 512, world->now.instant, *this);
+      world->pass(turn);
       world->turn();
       waited += world->gateway().next_deadline() <= world->now.instant;
     }
-    EXPECT_EQ(waited, busy ? 3u : 0u);
+    EXPECT_EQ(waited, waits);
     settle();
   }
 }
