@@ -76,6 +76,24 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(self.received(gateway, "bob"), ["to both"])
         self.assertEqual(self.received(gateway, "bob2"), ["to both"])
 
+    def test_a_device_that_was_added_gets_the_next_message(self):
+        gateway = self.with_users("alice", "bob")
+        self.send(gateway, "alice", "bob", "to the first")
+        invite = gateway.control("--json", "invites", "create", "--account", "bob@localhost")
+        code = json.loads(invite.stdout)["invite"]["code"]
+        second = gateway.register("bob", "--invite", code, home="bob2")
+        self.assertEqual(second.returncode, 0, second.stderr)
+        # Alice's list of bob's devices is seconds old.
+        self.send(gateway, "alice", "bob", "to both", "and again")
+        self.assertEqual(self.received(gateway, "bob"), ["to the first", "to both", "and again"])
+        self.assertEqual(self.received(gateway, "bob2"), ["to both", "and again"])
+        self.assertGreaterEqual(gateway.metric("device_lists_sent_total"), 1)
+        named = gateway.metric("device_lists_sent_total")
+        self.send(gateway, "alice", "bob", "known by now")
+        self.assertEqual(gateway.metric("device_lists_sent_total"), named)
+        self.assertEqual(self.received(gateway, "bob2"), ["known by now"])
+        self.assertEqual(self.received(gateway, "bob2"), [])
+
     def test_unknown_recipient_is_an_error_and_stops_nothing(self):
         gateway = self.with_users("alice", "bob")
         lost = gateway.client("alice", "send", "nobody@localhost", "hello")
