@@ -278,5 +278,33 @@ TEST(UringLimits, RunningOutOfDescriptorsIsARefusalOrAWaitAndEnds) {
   EXPECT_EQ(at_server.opened.size(), 10u);
 }
 
+// What stands in the listener's backlog is no reason for a turn to take long.
+TEST_F(UringTest, APollTakesFewOfManyNewConnections) {
+  start();
+  constexpr std::size_t crowd = 20;
+  constexpr std::size_t most = 2;
+  std::vector<int> sockets;
+  for (std::size_t i = 0; i < crowd; ++i) {
+    sockets.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(endpoint.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(
+        ::connect(sockets.back(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+  const std::size_t before = server_handler.opened.size();
+  for (std::size_t polls = 0; server_handler.opened.size() < before + crowd; ++polls) {
+    ASSERT_LT(polls, 1000u);
+    const std::size_t opened = server_handler.opened.size();
+    const Now now = read_clocks();
+    server_handler.may_be_called = true;
+    server->poll(now, 512, now.instant, server_handler);
+    server_handler.may_be_called = false;
+    EXPECT_LE(server_handler.opened.size() - opened, most);
+  }
+  for (const int socket : sockets) ::close(socket);
+}
+
 }  // namespace
 }  // namespace godwit::dataplane::io
