@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -116,6 +117,8 @@ class Tcp {
   std::size_t buffers_in_use() const { return buffers_.in_use(); }
   // Taken from the system.
   std::size_t memory_bytes() const;
+  // Empty, or what is wrong. Walks everything: for tests and fuzz targets.
+  std::string first_broken_invariant() const;
 
  private:
   struct Listener {
@@ -262,6 +265,10 @@ class Tcp {
   void keep_alive(std::uint32_t index, Instant now, Events events);
   void set_keepalive(Connection& connection);
   bool give_up(const Connection& connection, Instant now) const;
+
+  const char* broken_numbers(const Connection& connection) const;
+  const char* broken_sender(const Connection& connection) const;
+  const char* broken_receiver(const Connection& connection) const;
 
   const Settings settings_;
   const std::uint16_t shard_;
