@@ -95,7 +95,9 @@ std::string Player::play(const Line& line) {
   world();
   time_ += line.delay;
   if (line.kind == Line::Kind::leaves) return leaves(line);
-  world_->run(time_, false);
+  const bool same_turn = open_turn_ && line.kind == Line::Kind::arrives && line.delay == Duration{};
+  open_turn_ = false;
+  if (!same_turn) world_->run(time_, false);
   const bool discards = line.words.front() == "discard";
   if (const std::string left = discards ? "" : leftovers(); !left.empty()) return left;
   if (line.kind == Line::Kind::arrives) return arrives(line);
@@ -135,7 +137,8 @@ std::string Player::arrives_once(Words words) {
   auto packet = build(*pattern, with, flow(with), names());
   if (!packet) return packet.error().message;
   world_->receive(std::move(*packet));
-  if (!pattern->more) world_->turn();
+  open_turn_ = pattern->more;
+  if (!open_turn_) world_->turn();
   return "";
 }
 

@@ -55,6 +55,7 @@ class Player {
 
   std::string call(const Words& words);
   std::string set(const Words& words);
+  void pass_time(Duration by);
   std::string open_connection(const Words& words);
   std::string use_connection(const Words& words);
   std::string expect(const Words& words);
@@ -76,8 +77,9 @@ class Player {
   std::map<std::uint16_t, Conversation> others_;
   std::vector<std::uint8_t> taken_;
   std::size_t current_ = 0;
-  bool chosen_ = false;  // by "use"; otherwise the latest
-  Instant time_;         // of the script
+  bool chosen_ = false;     // by "use"; otherwise the latest
+  bool open_turn_ = false;  // more arrives in this one
+  Instant time_;            // of the script
   std::int64_t i_ = 0;
 };
 

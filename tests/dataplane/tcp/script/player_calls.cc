@@ -11,6 +11,9 @@ Duration ms(std::int64_t value) {
   return std::chrono::milliseconds(value);
 }
 
+// Of the handshakes that a script leaves to us.
+constexpr Duration round_trip = std::chrono::milliseconds(50);
+
 using Setter = std::function<void(StackSettings&, std::int64_t)>;
 
 const std::map<std::string, Setter> setters = {
@@ -205,6 +208,11 @@ std::string Player::call(const Words& words) {
   return use_connection(words);
 }
 
+void Player::pass_time(Duration by) {
+  time_ += by;
+  world_->run(time_, false);
+}
+
 // The handshake, so that a script can begin behind it.
 std::string Player::open_connection(const Words& words) {
   const auto opening = Opening::parse(words);
@@ -213,14 +221,15 @@ std::string Player::open_connection(const Words& words) {
   if (auto wrong = call({active ? "connect" : "listen"}); !wrong.empty()) return wrong;
   world_->turn();
   if (active && !take_segment()) return "no SYN has left";
+  if (active) pass_time(round_trip);
   Words syn = {active ? "S." : "S", "seq", "0", "win", opening->window, opening->syn_options()};
   if (active) syn.insert(syn.end(), {"ack", "1"});
   if (auto wrong = arrives_once(syn); !wrong.empty()) return wrong;
   const auto answer = take_segment();
   if (!answer) return "the SYN was not answered";
   main_.timestamps = opening->timestamps && settings_.tcp.timestamps;
-  // A window is scaled from here on.
   if (!active) {
+    pass_time(round_trip);
     if (auto wrong = arrives_once({".", "seq", "1", "ack", "1", "win", opening->window});
         !wrong.empty()) {
       return wrong;
