@@ -318,6 +318,8 @@ TEST(Envelope, IsPaddedToStepsAndStrict) {
     plain[0] = 2;
     EXPECT_EQ(read_envelope(plain).error().code, ErrorCode::refused);
   }
+  const auto shown = write_envelope({.id = 300, .bytes = as_bytes("hi")});  // docs/protocol.md
+  EXPECT_EQ(to_hex(shown), "0101ac02686980" + std::string(2 * 153, '0'));
   EXPECT_FALSE(read_envelope({}));
   EXPECT_FALSE(read_envelope(std::vector<std::uint8_t>(160)));
 }

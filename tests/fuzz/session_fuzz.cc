@@ -101,6 +101,11 @@ class Device : public RawDevice {
         refused_ = std::max(refused_, error->number);
         return;
       }
+      case StanzaType::device_list: {
+        const auto list = protocol::read_device_list(stanza.content);
+        GODWIT_CHECK(ready_ && list->number > acknowledged_ && list->number <= numbered_);
+        return;
+      }
       case StanzaType::stream_error:
         return;
       case StanzaType::presence:
