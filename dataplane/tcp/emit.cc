@@ -38,6 +38,26 @@ std::uint16_t Tcp::window_to_offer(Connection& connection, bool scaled) {
   return static_cast<std::uint16_t>(value);
 }
 
+// As many as fit (RFC 2018, 3): 40 bytes of options hold four, or three beside timestamps, and a
+// segment with data has what its data leaves of the MSS (RFC 6691).
+void Tcp::add_sack_blocks(Connection& connection, SegmentOut& segment) {
+  std::size_t payload = 0;
+  for (const Bytes piece : segment.payload) payload += piece.size();
+  const std::size_t left = connection.mss - std::min<std::size_t>(payload, connection.mss);
+  std::size_t room = connection.timestamps ? 3 : 4;
+  if (payload > 0) room = std::min(room, left < 4 ? 0 : (left - 4) / 8);
+  if (room == 0) return;
+  Options& options = segment.options;
+  std::size_t count = 0;
+  if (connection.dsack_due) options.sack[count++] = connection.dsack;
+  connection.dsack_due = false;
+  if (connection.receiver != 0) {
+    count += receivers_[connection.receiver].out_of_order.sack_blocks(
+        hold_memory_, std::span(options.sack).subspan(count, room - count));
+  }
+  options.sack_count = static_cast<std::uint8_t>(count);
+}
+
 void Tcp::emit(Connection& connection, const Output& output, Instant now) {
   SegmentOut segment;
   segment.flow = connection.flow;
@@ -59,17 +79,7 @@ void Tcp::emit(Connection& connection, const Output& output, Instant now) {
         Timestamps{timestamp_clock(now) + connection.timestamp_offset, connection.ts_recent};
   }
   if (connection.sack && (output.flags & Flags::ack) != 0) {
-    // 40 bytes of options: 12 for timestamps, then 2 and 8 for each block (RFC 2018, 3).
-    const std::size_t room = connection.timestamps ? 3 : 4;
-    Options& options = segment.options;
-    std::size_t count = 0;
-    if (connection.dsack_due) options.sack[count++] = connection.dsack;
-    if (connection.receiver != 0) {
-      count += receivers_[connection.receiver].out_of_order.sack_blocks(
-          hold_memory_, std::span(options.sack).subspan(count, room - count));
-    }
-    options.sack_count = static_cast<std::uint8_t>(count);
-    connection.dsack_due = false;
+    add_sack_blocks(connection, segment);
   }
   ++counters_.segments_out;
   sink_.transmit(segment);

@@ -248,6 +248,7 @@ class Tcp {
   void retransmit(Connection& connection, Sender& sender, std::uint32_t record, Instant now);
   void send_window_probe(Connection& connection, Sender& sender, Instant now);
   void emit(Connection& connection, const Output& output, Instant now);
+  void add_sack_blocks(Connection& connection, SegmentOut& segment);
   void emit_ack(Connection& connection, Instant now);
   void emit_syn(Connection& connection, Instant now);
   void emit_reset(const Connection& connection);

@@ -339,6 +339,25 @@ TEST_F(RecoveryTest, AGapIsToldAtOnceWithItsBlocksAndADuplicateWithDsack) {  // 
   EXPECT_EQ(told[0].segment.options.sack[0].end - start, 100u);
 }
 
+TEST_F(RecoveryTest, BlocksLeaveNoSegmentLargerThanThePeerTakes) {  // RFC 6691
+  open(true);
+  const std::uint32_t start = peer.seq;
+  for (const std::uint32_t gap : {100u, 300u, 500u, 700u}) {
+    peer.seq = start + gap;
+    world->in(peer, Flags::ack, std::string(50, 'b'));
+  }
+  world->out();
+  for (const std::size_t size : {1000u, 990u, 988u, 980u, 900u}) {
+    world->send(world->name(), std::string(size, 'x'));
+    world->flush();
+    const auto data = world->out();
+    ASSERT_EQ(data.size(), 1u);
+    const std::size_t count = data[0].segment.options.sack_count;
+    EXPECT_LE(size + (count == 0 ? 0 : 4 + 8 * count), 1000u);
+    EXPECT_EQ(count, size >= 990 ? 0u : size == 988 ? 1u : size == 980 ? 2u : 4u);
+  }
+}
+
 TEST_F(RecoveryTest, NagleWaitsForTheAcknowledgement) {  // RFC 9293, 3.7.4
   open(true);
   world->tcp.set_nagle(world->name(), true);

@@ -150,6 +150,12 @@ class TwoStacks {
     void transmit(const SegmentOut& segment) {
       Carried carried = Carried::of(segment);
       const std::size_t size = carried.bytes.size() + 52;
+      // No segment is larger than its peer takes, options counted (RFC 6691).
+      const Options& options = segment.options;
+      const std::size_t sacks = options.sack_count == 0 ? 0 : 4 + 8 * options.sack_count;
+      if (!carried.bytes.empty()) {
+        EXPECT_LE(carried.bytes.size() + (options.timestamps ? 12 : 0) + sacks, 1460u);
+      }
       link->send(std::move(carried), size, now);
     }
   };
