@@ -24,10 +24,12 @@ class SealingDevicesTest : public ::testing::Test {
     devices_[device->name()] = device.get();
     return *device;
   }
-  // A new installation under the number of an old one.
+  // A new installation under the number of an old one, that goes on with its ids.
   Device& replace(std::uint16_t number, std::uint64_t seed) {
     directory.forget("bob", number);
-    return add(number, seed);
+    Device& device = add(number, seed);
+    EXPECT_TRUE(device.state->database().run("UPDATE numbers SET next_id=1000"));
+    return device;
   }
   void remove(std::uint16_t number) {
     directory.remove("bob", number);
@@ -156,6 +158,28 @@ TEST_F(SealingDevicesTest, ADeviceThatIsGoneIsForgotten) {
   EXPECT_EQ(directory.lists + directory.bundles, 0u);
 }
 
+// As when a home's record is older than the list.
+TEST_F(SealingDevicesTest, ADeviceThatWasGoneIsThereAgain) {
+  Device& second = add(2, 4);
+  know_each_other();
+  send("to both");
+  alice.work();
+  const auto rows = alice.state->read_outbox(0, 10);
+  ASSERT_EQ(rows->size(), 2u);
+  const State::Outgoing& lost = (*rows)[1];
+  ASSERT_EQ(lost.to, second.name());
+  protocol::DeviceList list{.number = 2, .gone = true, .count = 1};
+  list.devices[0] = directory.tags("bob")[0];
+  ASSERT_TRUE(alice.sealing->on_device_list(lost.id, lost.to, list, alice.now));
+  ASSERT_TRUE(alice.state->erase_refused(lost.id));
+  list = {.number = 1, .count = 2};
+  std::ranges::copy(directory.tags("bob"), list.devices.begin());
+  ASSERT_TRUE(alice.sealing->on_device_list((*rows)[0].id, (*rows)[0].to, list, alice.now));
+  settle();
+  EXPECT_EQ(bob.inbox(), (Texts{"hello", "to both"}));
+  EXPECT_EQ(second.inbox(), (Texts{"hello", "to both"}));
+}
+
 TEST_F(SealingDevicesTest, NobodyIsLeft) {
   know_each_other();
   remove(1);
@@ -202,6 +226,8 @@ TEST_F(SealingDevicesTest, WhatWasAskedForBeforeItIsNamedComesOnce) {
   again.receive(alice, {row});
   alice.receive(again);  // the request is faster than what names the device
   EXPECT_EQ(alice.state->read_outbox(0, 10)->size(), 1u);
+  settle();
+  alice.now.instant += Sealing::retry_period;  // the bundle was of an identity not known yet
   settle();
   EXPECT_EQ(again.inbox(), Texts{"to the new one"});
   EXPECT_EQ(alice.state->unsettled(), 0u);
