@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/tcp/sequence.h"
 #include "dataplane/tcp/tcp.h"
@@ -49,6 +50,7 @@ void Tcp::react(Connection& connection, const SegmentIn& segment, const Acked& a
       connection.congestion.set_window(connection.congestion.threshold());
       return;
     case Sender::Phase::loss:
+      if (acked.advanced && undo_timeout(connection, sender, segment)) return;
       if (passed) {
         sender.phase = Sender::Phase::open;
         sender.duplicate_acks = 0;
@@ -170,6 +172,8 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
   // RFC 2018, 8: it had the first one and has thrown it away.
   const bool reneged = head.status == SentSegment::Status::sacked;
   if (sender.phase != Sender::Phase::loss) {
+    sender.undo = {connection.timestamps && connection.full_size_timeouts == 0,
+                   timestamp_clock(now) + connection.timestamp_offset, connection.congestion};
     connection.congestion.reduce(distance(connection.snd_una, connection.snd_nxt), connection.mss);
   }
   sender.phase = Sender::Phase::loss;
@@ -192,6 +196,21 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
   connection.congestion.collapse(connection.mss);
   sender.timeout_from = now;
   into_turn(index);
+}
+
+// RFC 3522: the first acknowledgement after a timeout echoes a timestamp from before it, so what
+// was thought lost was only late; 4015: then nothing has to be sent again or slower.
+bool Tcp::undo_timeout(Connection& connection, Sender& sender, const SegmentIn& segment) {
+  const bool possible = std::exchange(sender.undo.possible, false);
+  if (!possible || !segment.options.timestamps ||
+      !before(segment.options.timestamps->echo, sender.undo.stamp)) {
+    return false;
+  }
+  ++counters_.timeouts_undone;
+  connection.congestion = sender.undo.congestion;
+  sender.board.mark_none_lost(sent_);
+  sender.phase = Sender::Phase::open;
+  return true;
 }
 
 // Never below what a path has to carry.

@@ -47,6 +47,14 @@ void Scoreboard::mark_all_lost(SentSegments& pool, bool forget_sacks) {
   }
 }
 
+void Scoreboard::mark_none_lost(SentSegments& pool) {
+  for (std::uint32_t index = head_; index != 0; index = pool[index].next) {
+    if (pool[index].status == Status::lost) pool[index].status = Status::in_network;
+  }
+  lost_ = 0;
+  lost_hint_ = 0;
+}
+
 void Scoreboard::split(SentSegments& pool, std::uint32_t index, std::uint32_t sequence) {
   const std::uint32_t added = pool.allocate();
   SentSegment& first = pool[index];

@@ -53,6 +53,8 @@ class Scoreboard {
   // After a timeout: whatever was not delivered is lost. `forget_sacks`: when the peer was seen to
   // have thrown away what it had said to have (RFC 2018, 8).
   void mark_all_lost(SentSegments& pool, bool forget_sacks);
+  // A timeout that was none: what was taken for lost is in the network.
+  void mark_none_lost(SentSegments& pool);
   // In two, at `sequence`, which is inside.
   void split(SentSegments& pool, std::uint32_t index, std::uint32_t sequence);
   // The first lost one, 0 without any.

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "dataplane/tcp/cubic.h"
 #include "dataplane/tcp/scoreboard.h"
 #include "dataplane/tcp/send_queue.h"
 
@@ -39,6 +40,14 @@ struct RateReduction {
   std::uint32_t flight = 0;  // RecoverFS
 };
 
+// RFC 3522, 4015: the window as it was before a timeout, until an acknowledgement shows whether
+// that was one.
+struct TimeoutUndo {
+  bool possible = false;
+  std::uint32_t stamp = 0;  // of the first retransmission
+  Cubic congestion;
+};
+
 struct Sender {
   enum class Phase : std::uint8_t { open, recovery, loss };
   enum class Timer : std::uint8_t { none, timeout, tail_probe, reorder, window_probe };
@@ -58,6 +67,7 @@ struct Sender {
   RateReduction reduction;
   RackState rack;
   TailProbe probe;
+  TimeoutUndo undo;
   Instant timeout_from{};  // the retransmission timer was started (RFC 6298, 5)
 };
 

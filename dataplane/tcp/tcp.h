@@ -234,6 +234,7 @@ class Tcp {
                         const Acked& acked);
   std::uint32_t pipe(const Connection& connection, const Sender& sender) const;
   void timed_out(std::uint32_t index, Instant now, Events events);
+  bool undo_timeout(Connection& connection, Sender& sender, const SegmentIn& segment);
   void send_tail_probe(Connection& connection, Sender& sender, Instant now);
   void lower_mss(Connection& connection, std::uint32_t mtu);
 

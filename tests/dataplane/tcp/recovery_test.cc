@@ -227,6 +227,33 @@ TEST_F(RecoveryTest, ATimeoutSendsOneSegmentAndDoubles) {  // RFC 6298, 5.4-5.6
   EXPECT_EQ(sent(), (Starts{1000, 2000}));  // slow start
 }
 
+TEST_F(RecoveryTest, ATimeoutThatWasOnlyADelayIsUndone) {  // RFC 3522, 4015
+  for (const bool late : {true, false}) {
+    world = std::make_unique<LoneStack>();
+    Options options{.mss = 1012};
+    options.timestamps = Timestamps{1, 0};
+    peer = world->open(1, options);
+    first = peer.ack;
+    world->wait(rtt);
+    send(10);
+    const auto originals = world->out();
+    ASSERT_EQ(originals.size(), 10u);
+    world->wait(info().timeout + milliseconds(2));
+    const auto again = world->out();
+    ASSERT_EQ(again.size(), 1u);
+    EXPECT_EQ(info().congestion_window, 1000u);
+    const Carried& seen = late ? originals[0] : again[0];
+    peer.timestamps->echo = seen.segment.options.timestamps->value;
+    ack(1000);
+    EXPECT_EQ(counters().timeouts_undone, late ? 1u : 0u);
+    EXPECT_EQ(sent(), late ? Starts{} : (Starts{1000, 2000}));
+    EXPECT_EQ(info().congestion_window, late ? 10'000u : 2'000u);
+    ack(10'000);
+    EXPECT_EQ(world->tcp.first_broken_invariant(), "");
+    EXPECT_EQ(world->tcp.senders(), 0u);
+  }
+}
+
 TEST_F(RecoveryTest, RenegedBlocksAreSentAgain) {  // RFC 2018, 8
   open(true);
   send(4);
