@@ -16,8 +16,9 @@ Routes::Routes(const NetworkSettings& settings) {
   for (const Route& route : settings.routes) {
     entries_.push_back({route.destination, false, route.gateway.is_v4(), route.gateway});
   }
-  std::ranges::stable_sort(entries_, std::greater{},
-                           [](const Entry& entry) { return entry.destination.bits; });
+  std::ranges::sort(entries_, std::greater{}, [](const Entry& entry) {
+    return std::pair{entry.destination.bits, entry.on_link};
+  });
 }
 
 std::optional<IpAddress> Routes::next_hop(const IpAddress& destination) const {

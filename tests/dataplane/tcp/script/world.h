@@ -110,7 +110,9 @@ class World {
     stack.expire(now, events_);
     stack.flush(now, events_);
   }
-  void receive(std::vector<std::uint8_t> packet) { stack.receive(packet, {}, now, events_); }
+  void receive(std::vector<std::uint8_t> packet, RxHints hints = {}) {
+    stack.receive(packet, hints, now, events_);
+  }
 
   User user;
   std::deque<Sent> sent;
