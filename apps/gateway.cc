@@ -156,6 +156,11 @@ Result<void> Gateway::open() {
   auto loop = control::ControlLoop::create();
   if (!loop) return std::unexpected(loop.error());
   control_loop_ = std::move(*loop);
+  if (config_.io.backend == control::IoBackend::dpdk) {
+    auto network = DpdkNetwork::open(config_, shard_count_, random_);
+    if (!network) return std::unexpected(network.error());
+    dpdk_ = std::move(*network);
+  }
   make_rings();
   if (auto opened = open_control(); !opened) return opened;
   if (auto opened = open_admin(); !opened) return opened;
@@ -171,9 +176,14 @@ void Gateway::make_rings() {
   for (std::uint16_t i = 0; i < shard_count_; ++i) {
     auto unit = std::make_unique<ShardUnit>();
     unit->index = i;
-    unit->thread =
-        make_thread(*unit, std::make_unique<UringBackend>(UringBackend::Options{
-                               .shard = i, .connections_max = config_.limits.connections_max}));
+    if (dpdk_) {
+      unit->thread = make_thread(*unit, dpdk_->backend(i, unit->random));
+      dpdk_->set_waker(i, [raw = unit->thread.get()] { raw->wake(); });
+    } else {
+      unit->thread =
+          make_thread(*unit, std::make_unique<UringBackend>(UringBackend::Options{
+                                 .shard = i, .connections_max = config_.limits.connections_max}));
+    }
     unit->parker = std::make_unique<queues::Parker>([raw = unit->thread.get()] { raw->wake(); });
     unit->pool = std::make_unique<queues::BufferPool>(settings_.buffer_pool_bytes);
     parkers_.push_back(unit->parker.get());

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "apps/dpdk_network.h"
 #include "apps/operations.h"
 #include "apps/shard_thread.h"
 #include "base/random.h"
@@ -90,6 +91,7 @@ class Gateway {
 
   // Made before every thread and destroyed after it: rings, pools, parkers.
   std::unique_ptr<control::ControlLoop> control_loop_;
+  std::unique_ptr<DpdkNetwork> dpdk_;  // when that is what carries the bytes
   std::vector<std::unique_ptr<StorageUnit>> storage_;
   std::vector<std::unique_ptr<ShardUnit>> shards_;
   std::vector<queues::Parker*> parkers_;

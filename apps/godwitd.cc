@@ -29,6 +29,10 @@ struct Flags {
   std::string admin_socket;
   std::string metrics;
   std::uint32_t shards = 0;
+  std::string io;
+  std::string device;
+  std::string addresses;
+  std::string gateway;
   bool check_config = false;
   bool print_config = false;
 };
@@ -45,6 +49,13 @@ void apply_flags(const CLI::App& app, const Flags& flags, Config& config) {
   if (app.count("--admin-socket") > 0) config.server.admin_socket = flags.admin_socket;
   if (app.count("--metrics") > 0) config.server.metrics = flags.metrics;
   if (app.count("--shards") > 0) config.server.shards = flags.shards;
+  if (app.count("--io") > 0) {
+    config.io.backend =
+        flags.io == "dpdk" ? godwit::control::IoBackend::dpdk : godwit::control::IoBackend::uring;
+  }
+  if (app.count("--vdev") + app.count("--pci") > 0) config.io.device = flags.device;
+  if (app.count("--address") > 0) config.io.addresses = flags.addresses;
+  if (app.count("--gateway") > 0) config.io.gateway = flags.gateway;
 }
 
 // The file, when there is one, under the flags; a good configuration or what is wrong with it.
@@ -81,7 +92,9 @@ int run(const Config& config, godwit::apps::Operations::ReadConfig read_again) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the threads, which inherit it
+  sigset_t blocked = signals;
+  sigaddset(&blocked, SIGIO);                       // a tap's, for the shard that wants it
+  ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);  // before the threads, which inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
   auto log_lines_left_out = godwit::apps::start_log(config.log.level);
@@ -118,6 +131,13 @@ int main(int argc, char** argv) {
   app.add_option("--metrics", flags.metrics,
                  "address of the metrics page (127.0.0.1:9210); \"\" for none");
   app.add_option("--shards", flags.shards, "dataplane threads; 0 for one a core");
+  app.add_option("--io", flags.io, "what carries the bytes: uring or dpdk (uring)")
+      ->check(CLI::IsMember({"uring", "dpdk"}));
+  auto* vdev =
+      app.add_option("--vdev", flags.device, "a virtual device for dpdk, as net_tap0,iface=gw0");
+  app.add_option("--pci", flags.device, "a network card for dpdk, as 0000:03:00.0")->excludes(vdev);
+  app.add_option("--address", flags.addresses, "of that device, ADDRESS/BITS, with commas between");
+  app.add_option("--gateway", flags.gateway, "to what is in no network of these");
   app.add_flag("--check-config", flags.check_config, "check the configuration and end");
   app.add_flag("--print-config", flags.print_config, "print the whole configuration and end");
   try {

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real binaries, driven from outside: a gateway on a free port with a folder of its own, and its clients."""
+"""The real binaries, driven from outside: a gateway on a free port with a folder of its own, and its clients.
+
+With GODWIT_IO=dpdk the gateway is on its own TCP stack, over a tap, and the kernel at the tap's other end is what the
+clients use: all in a network namespace of this process, which ends with it."""
+import ctypes
+import itertools
 import json
 import os
 import re
@@ -8,9 +13,27 @@ import signal
 import subprocess
 import tempfile
 import time
+import unittest
 import urllib.request
 
 APPS = os.environ.get("GODWIT_APPS", "build/apps")
+USERSPACE = os.environ.get("GODWIT_IO") == "dpdk"
+CLONE_NEWNET = 0x40000000
+networks = itertools.count(1)
+
+
+def own_network():
+    """Leaves the network of the machine for an empty one. Says why not when this is not root on a kernel with taps."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        return f"no network of its own: {os.strerror(ctypes.get_errno())}"
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "no /dev/net/tun"
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    return None
+
+
+CANNOT = own_network() if USERSPACE else None
 
 
 def program(name):
@@ -27,13 +50,21 @@ class Gateway:
         self.log_path = os.path.join(self.folder, "log")
         self.shards = shards
         self.config = config
+        self.host = "127.0.0.1"
+        if USERSPACE:
+            if CANNOT:
+                raise unittest.SkipTest(CANNOT)
+            self.network = next(networks)
+            self.host = f"10.77.{self.network}.2"
         self.port = 0
         self.process = None
         self.operator_key = ""
 
     def start(self):
-        words = [program("godwitd"), "--data", self.data, "--listen", f"127.0.0.1:{self.port}",
+        words = [program("godwitd"), "--data", self.data, "--listen", f"{self.host}:{self.port}",
                  "--metrics", "127.0.0.1:0", "--shards", str(self.shards)]
+        if USERSPACE:
+            words += ["--io", "dpdk", "--vdev", f"net_tap0,iface=gwe{self.network}", "--address", f"{self.host}/24"]
         if self.config is not None:
             self.configure(self.config)
             words += ["--config", os.path.join(self.folder, "godwit.toml")]
@@ -45,16 +76,23 @@ class Gateway:
             with open(self.log_path, encoding="utf-8", errors="replace") as log:
                 log.seek(start)
                 text = log.read()
-            listening = re.search(r"^listening on 127\.0\.0\.1:(\d+),.* metrics 127\.0\.0\.1:(\d+)", text, re.M)
+            listening = re.search(r"^listening on [0-9.]+:(\d+),.* metrics 127\.0\.0\.1:(\d+)", text, re.M)
             if listening:
                 self.port = int(listening.group(1))
                 self.metrics_port = int(listening.group(2))
                 self.operator_key = re.search(r"operator key ([0-9a-f]{64})", text).group(1)
+                if USERSPACE:
+                    self.bring_up_kernel_side()
                 return self
             if self.process.poll() is not None:
                 break
             time.sleep(0.02)
         raise AssertionError("the gateway did not start:\n" + self.log())
+
+    def bring_up_kernel_side(self):
+        interface = f"gwe{self.network}"
+        subprocess.run(["ip", "addr", "add", f"10.77.{self.network}.1/24", "dev", interface], check=True)
+        subprocess.run(["ip", "link", "set", interface, "up"], check=True)
 
     def configure(self, config):
         self.config = config
@@ -90,7 +128,7 @@ class Gateway:
 
     def register(self, name, *more, home=None):
         return self.client(home or name, "register", f"{name}@localhost", "--server",
-                           f"127.0.0.1:{self.port}", *more)
+                           f"{self.host}:{self.port}", *more)
 
     def control(self, *words):
         return subprocess.run([program("godwitctl"), "--socket", self.socket, *words],

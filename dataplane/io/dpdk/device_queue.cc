@@ -6,6 +6,7 @@
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -21,10 +22,18 @@ DeviceQueue::DeviceQueue(EthernetDevice& device, std::uint16_t shard, Steering* 
       tx_queue_(shard % device.tx_queues()),
       shares_tx_(device.tx_queues() < device.shards()) {
   GODWIT_CHECK(device.shards() == 1 || steering != nullptr);
-  if (shard >= device.rx_queues() || !device.rx_interrupts()) return;
+  if (shard < device.rx_queues() && device.rx_interrupts()) open_interrupts();
+}
+
+void DeviceQueue::open_interrupts() {
+  if (device_.is_tap()) {
+    // The descriptor of the packets themselves: readable as long as there are any.
+    interrupts_ = rte_eth_dev_rx_intr_ctl_q_get_fd(device_.port(), shard_);
+    return;
+  }
   // An epoll descriptor of its own: DPDK knows how each driver's interrupts are taken back.
   interrupts_ = ::epoll_create1(EPOLL_CLOEXEC);
-  if (rte_eth_dev_rx_intr_ctl_q(device.port(), shard, interrupts_, RTE_INTR_EVENT_ADD, nullptr) !=
+  if (rte_eth_dev_rx_intr_ctl_q(device_.port(), shard_, interrupts_, RTE_INTR_EVENT_ADD, nullptr) !=
       0) {
     ::close(std::exchange(interrupts_, -1));
   }
@@ -37,7 +46,7 @@ DeviceQueue::~DeviceQueue() {
   for (std::size_t count; steering_ != nullptr && (count = fetch_steered(left)) > 0;) {
     for (std::size_t i = 0; i < count; ++i) release(left[i]);
   }
-  if (interrupts_ < 0) return;
+  if (interrupts_ < 0 || device_.is_tap()) return;
   rte_eth_dev_rx_intr_ctl_q(device_.port(), shard_, interrupts_, RTE_INTR_EVENT_DEL, nullptr);
   ::close(interrupts_);
 }
@@ -45,6 +54,13 @@ DeviceQueue::~DeviceQueue() {
 void DeviceQueue::attach() {
   // Without a number of its own a thread works too, only without a cache.
   if (!attached_) attached_ = rte_lcore_id() != LCORE_ID_ANY || rte_thread_register() == 0;
+  if (!device_.is_tap()) return;
+  // The driver learns of packets by a signal, and until then gives none: where the others block it,
+  // it comes to a thread that wants them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGIO);
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
 std::size_t DeviceQueue::fetch(Burst& packets) {
@@ -188,6 +204,7 @@ void DeviceQueue::disarm() {
 }
 
 void DeviceQueue::heard() {
+  if (device_.is_tap()) return;
   rte_epoll_event event;
   rte_epoll_wait(interrupts_, &event, 1, 0);
 }

@@ -73,6 +73,7 @@ class DeviceQueue {
  private:
   using Burst = std::array<rte_mbuf*, EthernetDevice::burst_max>;
 
+  void open_interrupts();
   std::size_t fetch(Burst& packets);
   std::size_t fetch_steered(Burst& packets);
   // Hands on what is for others; what is left, moved to the front.
@@ -93,7 +94,7 @@ class DeviceQueue {
   rte_mbuf* open_ = nullptr;  // handed out by frame()
   Burst tx_{};
   std::uint16_t tx_count_ = 0;
-  int interrupts_ = -1;  // an epoll descriptor
+  int interrupts_ = -1;  // an epoll descriptor, or a tap's own
   bool attached_ = false;
   QueueCounters counters_;
 };

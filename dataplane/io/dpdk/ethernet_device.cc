@@ -163,7 +163,7 @@ Result<void> EthernetDevice::begin() {
   running_ = true;
   // Drivers that hear what is not for them anyway have no such switches.
   rte_eth_allmulticast_enable(port_);  // neighbour discovery
-  if (driver_ == "net_tap" || driver_ == "net_af_packet" || driver_ == "net_af_xdp") {
+  if (is_tap() || driver_ == "net_af_packet" || driver_ == "net_af_xdp") {
     rte_eth_promiscuous_enable(port_);
   }
   return {};
@@ -175,7 +175,7 @@ void EthernetDevice::choose_mac() {
   rte_ether_addr address{};
   rte_eth_macaddr_get(port_, &address);
   std::memcpy(mac_.bytes.data(), address.addr_bytes, mac_.bytes.size());
-  if (driver_ == "net_tap") mac_.bytes[5] ^= 1;
+  if (is_tap()) mac_.bytes[5] ^= 1;
 }
 
 EthernetDevice::~EthernetDevice() {

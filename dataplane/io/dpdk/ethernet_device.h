@@ -58,6 +58,7 @@ class EthernetDevice {
   // shards hand packets to each other.
   bool hardware_steering() const { return hardware_steering_; }
   bool rx_interrupts() const { return rx_interrupts_; }
+  bool is_tap() const { return driver_ == "net_tap"; }
   const Offloads& offloads() const { return offloads_; }
   const tcp::MacAddress& mac() const { return mac_; }
   std::uint16_t mtu() const { return options_.mtu; }

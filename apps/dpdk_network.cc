@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/dpdk_network.h"
+
+#include <utility>
+
+namespace godwit::apps {
+
+namespace dpdk = dataplane::io::dpdk;
+namespace tcp = dataplane::tcp;
+
+namespace {
+
+// Of all queues of one shard's connections, both ways; as over io_uring.
+constexpr std::size_t queue_bytes = std::size_t{256} << 20;
+
+tcp::NetworkSettings network_of(const control::Config::Io& io, const tcp::MacAddress& mac) {
+  tcp::NetworkSettings network;
+  network.mac = mac;
+  network.mtu = io.mtu;
+  if (io.vlan != 0) network.vlan = static_cast<std::uint16_t>(io.vlan);
+  // check_config has read them all.
+  network.addresses = *parse_ip_prefixes(io.addresses);
+  for (const IpRoute& route : *parse_ip_routes(io.routes)) {
+    network.routes.push_back({route.destination, route.gateway});
+  }
+  for (const IpPrefix& gateway : *parse_ip_prefixes(io.gateway)) {
+    const bool v4 = gateway.address.is_v4();
+    network.routes.push_back({*parse_ip_prefix(v4 ? "0.0.0.0/0" : "::/0"), gateway.address});
+  }
+  return network;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DpdkNetwork>> DpdkNetwork::open(const control::Config& config,
+                                                       std::uint16_t shards, RandomSource& random) {
+  auto eal = dpdk::Eal::start({.devices = {config.io.device},
+                               .memory_mb = config.io.memory_mb,
+                               .hugepages = config.io.hugepages});
+  if (!eal) return std::unexpected(eal.error());
+  auto device = dpdk::EthernetDevice::open({.device = config.io.device,
+                                            .shards = shards,
+                                            .mtu = static_cast<std::uint16_t>(config.io.mtu)});
+  if (!device) return std::unexpected(device.error());
+  auto network = network_of(config.io, (*device)->mac());
+  if (auto checked = tcp::check(network); !checked) return std::unexpected(checked.error());
+  return std::unique_ptr<DpdkNetwork>(
+      new DpdkNetwork(config, std::move(*eal), std::move(*device), std::move(network), random));
+}
+
+DpdkNetwork::DpdkNetwork(const control::Config& config, dpdk::Eal eal,
+                         std::unique_ptr<dpdk::EthernetDevice> device, tcp::NetworkSettings network,
+                         RandomSource& random)
+    : config_(config),
+      eal_(std::move(eal)),
+      device_(std::move(device)),
+      network_(std::move(network)),
+      steering_({.shards = device_->shards(), .by_hash = !device_->hardware_steering()}, random) {}
+
+std::unique_ptr<dataplane::io::DpdkBackend> DpdkNetwork::backend(std::uint16_t shard,
+                                                                 RandomSource& random) {
+  dataplane::io::DpdkBackend::Options options{
+      .shard = shard,
+      .stack = {.network = network_, .tcp = {}},
+      .description = "DPDK: " + device_->describe() + ", " + eal_.describe()};
+  options.stack.tcp.connections_max = config_.limits.connections_max;
+  options.stack.tcp.buffer_bytes = queue_bytes;
+  return std::make_unique<dataplane::io::DpdkBackend>(
+      options, std::make_unique<dpdk::DeviceQueue>(*device_, shard, &steering_), random);
+}
+
+}  // namespace godwit::apps
