@@ -12,69 +12,74 @@ namespace godwit::dataplane::tcp {
 void Tcp::take_data(std::uint32_t index, const SegmentIn& segment, Instant now, Events events) {
   Connection& connection = connections_[index];
   if (connection.fin_taken) return;
-  std::uint32_t sequence = segment.seq;
-  MutableBytes bytes = segment.payload;
-  bool has_fin = segment.has(Flags::fin);
-
-  if (before(sequence, connection.rcv_nxt)) {
-    const std::uint32_t known = distance(sequence, connection.rcv_nxt);
-    if (connection.sack && !bytes.empty()) {
-      connection.dsack = {sequence,
-                          sequence + std::min(known, static_cast<std::uint32_t>(bytes.size()))};
-      connection.dsack_due = true;
-    }
-    bytes = bytes.subspan(std::min<std::size_t>(known, bytes.size()));
-    sequence = connection.rcv_nxt;
-    connection.ack_now = true;
-  }
-  std::uint32_t room = distance(sequence, connection.rcv_edge);
-  if (connection.fin_known) room = std::min(room, distance(sequence, connection.fin_sequence));
-  if (bytes.size() > room) {
-    bytes = bytes.first(room);
-    has_fin = false;
-    connection.ack_now = true;
-  }
+  const Trimmed part = trim(connection, segment);
   // RFC 9293, 3.6.1: nobody will read it.
-  if (!bytes.empty() && connection.close_requested &&
+  if (!part.bytes.empty() && connection.close_requested &&
       (connection.reported || settings_.reset_late_data)) {
     reset(index, now, connection.close_reason, events);
     return;
   }
   if (connection.ecn) {  // RFC 3168, 6.1.3
     if (segment.has(Flags::cwr)) connection.ecn_echo = false;
-    if (segment.ecn == Ecn::congested) {
-      connection.ecn_echo = true;
-      connection.ack_now = true;
-    }
+    if (segment.ecn == Ecn::congested) connection.ecn_echo = connection.ack_now = true;
   }
-  if (has_fin && !connection.fin_known) {
+  if (part.has_fin && !connection.fin_known) {
     connection.fin_known = true;
-    connection.fin_sequence = sequence + static_cast<std::uint32_t>(bytes.size());
+    connection.fin_sequence = part.sequence + static_cast<std::uint32_t>(part.bytes.size());
   }
-  if (sequence != connection.rcv_nxt) {
-    if (!bytes.empty()) hold(index, sequence, bytes);
+  if (part.sequence != connection.rcv_nxt) {
+    if (!part.bytes.empty()) hold(index, part.sequence, part.bytes);
     emit_ack(connection, now);  // RFC 5681, 4.2: at once
     return;
   }
-  if (!bytes.empty()) {
+  if (!part.bytes.empty()) {
     const bool fills_gap =
         connection.receiver != 0 && !receivers_[connection.receiver].out_of_order.empty();
-    if (!deliver(index, bytes, events)) {
+    if (!deliver(index, part.bytes, events)) {
       ++counters_.dropped_no_memory;
       return;
     }
     if (fills_gap) drain_held(index, events);
-    // RFC 9293, 3.8.6.3: every second full segment, and no later than the delay.
-    if (fills_gap || connection.quick_acks > 0 ||
-        connection.unacked_bytes >= 2 * std::uint32_t{connection.rcv_mss}) {
-      connection.ack_now = true;
-    } else {
-      connection.ack_at = std::min(connection.ack_at, now + settings_.delayed_ack);
-      arm(index);
-    }
+    acknowledge_later(index, fills_gap, now);
   }
   if (connection.fin_known && connection.fin_sequence == connection.rcv_nxt) {
     peer_fin(index, now, events);
+  }
+}
+
+// What of the segment is new and inside the window. Bytes that came before are told as D-SACK.
+Tcp::Trimmed Tcp::trim(Connection& connection, const SegmentIn& segment) const {
+  Trimmed part{segment.seq, segment.payload, segment.has(Flags::fin)};
+  if (before(part.sequence, connection.rcv_nxt)) {
+    const std::uint32_t known = distance(part.sequence, connection.rcv_nxt);
+    const std::size_t size = std::min<std::size_t>(known, part.bytes.size());
+    if (connection.sack && size > 0) {
+      connection.dsack = {part.sequence, part.sequence + static_cast<std::uint32_t>(size)};
+      connection.dsack_due = true;
+    }
+    part.bytes = part.bytes.subspan(size);
+    part.sequence = connection.rcv_nxt;
+    connection.ack_now = true;
+  }
+  std::uint32_t room = distance(part.sequence, connection.rcv_edge);
+  if (connection.fin_known) room = std::min(room, distance(part.sequence, connection.fin_sequence));
+  if (part.bytes.size() > room) {
+    part.bytes = part.bytes.first(room);
+    part.has_fin = false;
+    connection.ack_now = true;
+  }
+  return part;
+}
+
+// RFC 9293, 3.8.6.3: every second full segment, what fills a gap, and none later than the delay.
+void Tcp::acknowledge_later(std::uint32_t index, bool fills_gap, Instant now) {
+  Connection& connection = connections_[index];
+  if (fills_gap || connection.quick_acks > 0 ||
+      connection.unacked_bytes >= 2 * std::uint32_t{connection.rcv_mss}) {
+    connection.ack_now = true;
+  } else {
+    connection.ack_at = std::min(connection.ack_at, now + settings_.delayed_ack);
+    arm(index);
   }
 }
 
@@ -85,12 +90,7 @@ bool Tcp::deliver(std::uint32_t index, MutableBytes bytes, Events events) {
   const bool waits = !connection.close_requested &&
                      (connection.paused ||
                       (connection.receiver != 0 && !receivers_[connection.receiver].ready.empty()));
-  if (waits) {
-    ReadyQueue& ready = receiver_of(index).ready;
-    const bool memory_short = buffers_.in_use() > buffers_.limit() / 2;
-    if (memory_short && ready.size() >= settings_.paused_bytes_short) return false;
-    if (!ready.append(hold_memory_, bytes)) return false;
-  }
+  if (waits && !keep_ready(index, bytes)) return false;
   connection.rcv_nxt += size;
   connection.rcv_edge = later_of(connection.rcv_edge, connection.rcv_nxt);
   connection.unacked_bytes += size;
@@ -100,6 +100,15 @@ bool Tcp::deliver(std::uint32_t index, MutableBytes bytes, Events events) {
   counters_.bytes_in += size;
   events.on_bytes(name_of(index), connection.user, bytes);
   return true;
+}
+
+bool Tcp::keep_ready(std::uint32_t index, Bytes bytes) {
+  Receiver& receiver = receiver_of(index);
+  const bool memory_short = buffers_.in_use() > buffers_.limit() / 2;
+  const bool enough = memory_short && receiver.ready.size() >= settings_.paused_bytes_short;
+  const bool kept = !enough && receiver.ready.append(hold_memory_, bytes);
+  if (receiver.empty()) drop_receiver(connections_[index]);
+  return kept;
 }
 
 // RFC 2018, 8, allows to throw away what was held, when memory is short: the longest holder goes

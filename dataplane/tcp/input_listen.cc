@@ -65,75 +65,68 @@ void Tcp::listen_syn(const SegmentIn& segment, std::uint64_t place, Instant now,
   }
 }
 
+// Of a record what RFC 9293, 3.10.7.4 says of SYN-RECEIVED, its steps in order.
 void Tcp::half_open_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
                             Instant now, Events events) {
   HalfOpen& half_open = syn_cache_[record];
   const std::uint32_t rcv_nxt = half_open.irs + 1;
-  const auto window = std::min(settings_.receive_window, 65535U);
-  const auto challenge = [&] {
-    if (!challenge_limit_.take(now, random_)) {
-      ++counters_.challenge_acks_limited;
-      return;
-    }
-    ++counters_.challenge_acks;
-    SegmentOut answer;
-    answer.flow = half_open.flow;
-    answer.seq = half_open.iss + 1;
-    answer.ack = rcv_nxt;
-    answer.flags = Flags::ack;
-    answer.window = static_cast<std::uint16_t>(window >> (half_open.scaling ? window_scale() : 0));
-    if (half_open.timestamps) {
-      answer.options.timestamps = Timestamps{
-          timestamp_clock(now) + hash_.timestamp_offset(half_open.flow), half_open.ts_recent};
-    }
-    ++counters_.segments_out;
-    sink_.transmit(answer);
-  };
-  const bool inside = distance(rcv_nxt, segment.seq) < window;
-  if (segment.has(Flags::rst)) {
+  const bool inside = distance(rcv_nxt, segment.seq) < std::min(settings_.receive_window, 65535U);
+  const auto& stamp = segment.options.timestamps;
+  if (segment.has(Flags::rst)) {  // RFC 5961, 3.2
     if (segment.seq == rcv_nxt) {
       ++counters_.resets_in;
       syn_cache_.remove(place, record);
     } else if (inside) {
-      challenge();
+      challenge_half_open(half_open, now);
     }
-    return;
-  }
-  if (segment.has(Flags::syn)) {
-    if (segment.seq == half_open.irs && !segment.has(Flags::ack)) {
-      if (half_open.timestamps && segment.options.timestamps) {
-        half_open.ts_recent = segment.options.timestamps->value;
-      }
-      send_syn_ack(half_open, now, false);
-    } else {
-      challenge();
+  } else if (segment.has(Flags::syn)) {
+    if (segment.seq != half_open.irs || segment.has(Flags::ack)) {
+      challenge_half_open(half_open, now);
+      return;
     }
-    return;
-  }
-  if (!segment.has(Flags::ack)) return;
-  if (half_open.timestamps && (!segment.options.timestamps ||
-                               before(segment.options.timestamps->value, half_open.ts_recent))) {
+    // Sent again: ours may have been lost.
+    if (half_open.timestamps && stamp) half_open.ts_recent = stamp->value;
+    send_syn_ack(half_open, now, false);
+  } else if (!segment.has(Flags::ack)) {
+    ++counters_.dropped_malformed;
+  } else if (half_open.timestamps && (!stamp || before(stamp->value, half_open.ts_recent))) {
     ++counters_.dropped_old_timestamp;
-    return;
-  }
-  if (!inside) {
+  } else if (!inside) {
     ++counters_.dropped_outside_window;
-    challenge();
-    return;
-  }
-  if (!listens(segment.flow)) {  // not any more
-    syn_cache_.remove(place, record);
-    answer_unknown(segment, now);
-    return;
-  }
-  if (segment.ack != half_open.iss + 1) {
+    challenge_half_open(half_open, now);
+  } else if (segment.ack != half_open.iss + 1) {
     ++counters_.dropped_bad_ack;
     answer_unknown(segment, now);
+  } else {
+    const HalfOpen complete = half_open;
+    syn_cache_.remove(place, record);
+    if (listens(segment.flow)) {
+      accept(complete, segment, place, now, events);
+    } else {  // not any more
+      answer_unknown(segment, now);
+    }
+  }
+}
+
+void Tcp::challenge_half_open(const HalfOpen& half_open, Instant now) {
+  if (!challenge_limit_.take(now, random_)) {
+    ++counters_.challenge_acks_limited;
     return;
   }
-  const HalfOpen complete = half_open;
-  syn_cache_.remove(place, record);
-  accept(complete, segment, place, now, events);
+  ++counters_.challenge_acks;
+  SegmentOut answer;
+  answer.flow = half_open.flow;
+  answer.seq = half_open.iss + 1;
+  answer.ack = half_open.irs + 1;
+  answer.flags = Flags::ack;
+  const auto window = std::min(settings_.receive_window, 65535U);
+  answer.window = static_cast<std::uint16_t>(window >> (half_open.scaling ? window_scale() : 0));
+  if (half_open.timestamps) {
+    answer.options.timestamps = Timestamps{
+        timestamp_clock(now) + hash_.timestamp_offset(half_open.flow), half_open.ts_recent};
+  }
+  ++counters_.segments_out;
+  sink_.transmit(answer);
 }
 
 bool Tcp::cookie_segment(const SegmentIn& segment, std::uint64_t place, Instant now,

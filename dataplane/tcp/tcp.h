@@ -140,6 +140,12 @@ class Tcp {
     Instant newest_sent{};  // of the newest sent once
     bool has_newest = false;
   };
+  // What of a segment is new.
+  struct Trimmed {
+    std::uint32_t sequence = 0;
+    MutableBytes bytes;
+    bool has_fin = false;
+  };
   struct Output {
     std::uint32_t seq = 0;
     std::uint8_t flags = 0;
@@ -180,6 +186,7 @@ class Tcp {
                   std::optional<std::uint32_t> last_number = std::nullopt);
   void half_open_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
                          Instant now, Events events);
+  void challenge_half_open(const HalfOpen& half_open, Instant now);
   bool cookie_segment(const SegmentIn& segment, std::uint64_t place, Instant now, Events events);
   void accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint64_t place, Instant now,
               Events events);
@@ -209,6 +216,9 @@ class Tcp {
   bool own_fin_acked(std::uint32_t index, Instant now, Events events);
 
   void take_data(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);
+  Trimmed trim(Connection& connection, const SegmentIn& segment) const;
+  void acknowledge_later(std::uint32_t index, bool fills_gap, Instant now);
+  bool keep_ready(std::uint32_t index, Bytes bytes);
   bool deliver(std::uint32_t index, MutableBytes bytes, Events events);
   void hold(std::uint32_t index, std::uint32_t sequence, Bytes bytes);
   bool discard_oldest_held(std::uint32_t but);

@@ -230,6 +230,34 @@ TEST(OutOfOrder, PiecesOfOneConnectionAreBounded) {
   EXPECT_EQ(world.tcp.counters().dropped_out_of_order, 84u);
 }
 
+TEST(Paused, HoldsItsWindowAndLessWhileMemoryIsShort) {
+  for (const bool memory_short : {false, true}) {
+    Settings settings;
+    settings.buffer_bytes = 512 * 1024;
+    settings.paused_bytes_short = 16'000;
+    LoneStack world(settings);
+    world.open(1, {.mss = 1460});
+    const std::size_t others = memory_short ? 300'000 : 100'000;
+    EXPECT_EQ(world.send(world.name(), std::string(others, 'x')), others);
+    Peer peer = world.open(2, {.mss = 1460});
+    world.tcp.pause_receive(world.name());
+    std::size_t taken = 0;
+    for (int i = 0; i < 40; ++i) {
+      world.in(peer, Flags::ack, std::string(1000, 'y'));
+      const std::size_t held = world.tcp.info(world.name())->held;
+      if (held == taken) peer.seq -= 1000;
+      taken = held;
+    }
+    EXPECT_EQ(taken, memory_short ? 16'000u : 40'000u);
+    world.tcp.resume_receive(world.name());
+    world.flush();
+    EXPECT_EQ(world.log.bytes.size(), taken);
+    world.in(peer, Flags::ack, std::string(1000, 'y'));
+    EXPECT_EQ(world.log.bytes.size(), taken + 1000);
+    EXPECT_EQ(world.tcp.receivers(), 0u);
+  }
+}
+
 TEST(TimeWaitLimits, TheOldestMakesRoom) {
   Settings settings;
   settings.time_wait_max = 3;
