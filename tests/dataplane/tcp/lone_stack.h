@@ -114,6 +114,7 @@ class LoneStack {
     SegmentIn syn = segment(peer, Flags::syn);
     syn.options = options;
     peer.timestamps = options.timestamps;
+    flush();
     out();
     in(syn);
     ++peer.seq;
