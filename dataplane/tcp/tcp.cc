@@ -29,6 +29,8 @@ Tcp::Tcp(const Settings& settings, std::uint16_t shard, RandomSource& random, Si
       reset_limit_(settings.resets_per_second) {
   GODWIT_CHECK(settings.receive_window > 0 && settings.receive_window <= 65535U << 14);
   GODWIT_CHECK(settings.mtu >= 576 && settings.mtu <= 65535);
+  GODWIT_CHECK(settings.send_queue_max > 0 && settings.send_queue_max <= std::size_t{1} << 30);
+  GODWIT_CHECK(settings.in_flight_segments_max > 0);
   port_counter_ = static_cast<std::uint32_t>(random.next_u64());
 }
 

@@ -29,7 +29,8 @@ void expect_empty(const Tcp& stack) {
 }
 
 // On a link this bad a close takes its time, and nobody gives up.
-void transfer(const Case& test, std::uint64_t seed, Settings settings) {
+void transfer(const Case& test, std::uint64_t seed, Settings settings,
+              const Flow& flow = TwoStacks::flow()) {
   settings.linger = std::chrono::minutes(30);
   settings.give_up = std::chrono::minutes(30);
   settings.orphan_time = std::chrono::minutes(10);
@@ -41,7 +42,7 @@ void transfer(const Case& test, std::uint64_t seed, Settings settings) {
   server.attach(world.server());
   client.close_after(test.down);
   ASSERT_TRUE(world.server().listen({}, 5222));
-  const auto name = world.client().connect(world.flow());
+  const auto name = world.client().connect(flow);
   ASSERT_TRUE(name);
 
   ASSERT_TRUE(world.run(client, server, std::chrono::hours(2), [] { return false; }));
@@ -113,6 +114,10 @@ TEST(Transfer, EverythingArrivesWhateverTheLinkDoes) {
   for (const Case& test : cases()) {
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) transfer(test, seed, {});
   }
+}
+
+TEST(Transfer, EverythingArrivesOverIpv6) {
+  for (const Case& test : cases()) transfer(test, 1, {}, TwoStacks::flow_v6());
 }
 
 TEST(Transfer, EverythingArrivesWithoutSack) {
