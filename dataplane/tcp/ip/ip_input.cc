@@ -27,17 +27,19 @@ IpLayer::Received IpLayer::receive_packet(MutableBytes bytes, RxHints hints, boo
   if (!packet) {
     const IpRefusal& refusal = packet.error();
     drop(refusal.drop);
-    if (!refusal.problem || refuse_addresses(refusal.packet)) return {};
+    const auto kind = addresses_.kind_of(refusal.packet.destination);
+    if (!refusal.problem || refuse_addresses(refusal.packet, kind)) return {};
     answer_error(refusal.packet,
                  {v6_parameter_problem, refusal.problem->code, refusal.problem->pointer, {}},
                  refusal.problem->to_multicast);
     return {};
   }
-  if (const auto refused = refuse_addresses(*packet)) {
+  const auto kind = addresses_.kind_of(packet->destination);
+  if (const auto refused = refuse_addresses(*packet, kind)) {
     drop(*refused);
     return {};
   }
-  const bool group = link_group || addresses_.kind_of(packet->destination) != Addresses::Kind::own;
+  const bool group = link_group || kind != Addresses::Kind::own;
   switch (packet->protocol) {
     case Protocol::tcp:
       return receive_tcp(*packet, hints, group);
@@ -53,16 +55,26 @@ IpLayer::Received IpLayer::receive_packet(MutableBytes bytes, RxHints hints, boo
 
 // Why a packet between these addresses is not looked at. An address that is being checked hears of
 // its neighbours only, from :: too (RFC 4862, 5.4).
-std::optional<Drop> IpLayer::refuse_addresses(const IpPacket& packet) const {
+std::optional<Drop> IpLayer::refuse_addresses(const IpPacket& packet,
+                                              Addresses::Kind destination) const {
   const bool v6 = !packet.destination.is_v4() || !packet.source.is_v4();
   const bool icmp_v6 = packet.protocol == Protocol::icmp_v6;
   const bool nobody = v6 && icmp_v6 && packet.source == IpAddress{};
   if (!nobody && is_martian_source(packet.source, v6)) return Drop::martian_source;
-  // Who has our address as well says so by neighbour discovery.
-  if (addresses_.is_own(packet.source) && !icmp_v6) return Drop::martian_source;
   if (is_martian_destination(packet.destination, v6)) return Drop::martian_destination;
-  if (addresses_.kind_of(packet.source) == Addresses::Kind::broadcast) return Drop::martian_source;
-  switch (addresses_.kind_of(packet.destination)) {
+  switch (addresses_.kind_of(packet.source)) {
+    case Addresses::Kind::own:
+    case Addresses::Kind::not_ready:
+      // Who has our address as well says so by neighbour discovery. Where every address is ours,
+      // so is the source's.
+      if (!icmp_v6 && addresses_.is_own(packet.source)) return Drop::martian_source;
+      break;
+    case Addresses::Kind::broadcast:
+      return Drop::martian_source;
+    default:
+      break;
+  }
+  switch (destination) {
     case Addresses::Kind::foreign:
       return Drop::not_our_address;
     case Addresses::Kind::not_ready:

@@ -93,7 +93,7 @@ class IpLayer {
   Received receive_packet(MutableBytes packet, RxHints hints, bool link_group);
   Received receive_tcp(const IpPacket& packet, RxHints hints, bool group);
   Received receive_icmp(const IpPacket& packet, bool group);
-  std::optional<Drop> refuse_addresses(const IpPacket& packet) const;
+  std::optional<Drop> refuse_addresses(const IpPacket& packet, Addresses::Kind destination) const;
   void refuse_protocol(const IpPacket& packet, bool group);
 
   // Answers (ip_answers.cc).

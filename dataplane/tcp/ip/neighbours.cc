@@ -24,8 +24,10 @@ std::uint64_t Neighbours::hash(const IpAddress& address) const {
 }
 
 std::uint32_t Neighbours::find(const IpAddress& address) const {
-  return index_.find(hash(address),
-                     [&](std::uint32_t i) { return entries_[i].address == address; });
+  if (last_found_ != 0 && entries_[last_found_].address == address) return last_found_;
+  last_found_ =
+      index_.find(hash(address), [&](std::uint32_t i) { return entries_[i].address == address; });
+  return last_found_;
 }
 
 std::uint32_t Neighbours::make(const IpAddress& address, Instant now) {
@@ -57,6 +59,7 @@ void Neighbours::erase(std::uint32_t index) {
   Entry& entry = entries_[index];
   drop_packet(entry);
   index_.erase(hash(entry.address), index);
+  if (last_found_ == index) last_found_ = 0;
   entry = {};
   free_entries_.push_back(index);
 }

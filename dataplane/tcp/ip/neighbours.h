@@ -116,6 +116,7 @@ class Neighbours {
   std::vector<std::uint32_t> free_packets_;
   std::vector<std::uint8_t> bytes_;
   Instant next_deadline_ = never;
+  mutable std::uint32_t last_found_ = 0;  // mostly the gateway, packet after packet
 };
 
 }  // namespace godwit::dataplane::tcp
