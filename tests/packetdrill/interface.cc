@@ -81,7 +81,7 @@ MachineSettings parse(std::string_view flags) {
       local = flag.substr(6);
     } else if (flag == "ipv6") {
       settings.v6 = true;
-    } else if (flag != "ipv4" && !flag.empty()) {
+    } else if (flag != "ipv4" && flag != "ipv4-mapped-ipv6" && !flag.empty()) {
       std::fprintf(stderr, "godwit: the flags are ipv4 or ipv6, and local=ADDRESS\n");
       std::abort();
     }

@@ -58,7 +58,7 @@ struct packetdrill_interface {
                 unsigned flags);
 };
 
-// `flags`: "ipv4" or "ipv6", and with commas "local=ADDRESS" (where connect() comes from before a
-// packet has come).
+// `flags`: "ipv4", "ipv4-mapped-ipv6" (IPv4 by sockets of IPv6) or "ipv6", and with commas
+// "local=ADDRESS" (where connect() comes from before a packet has come).
 void packetdrill_interface_init(const char* flags, struct packetdrill_interface* interface);
 }
