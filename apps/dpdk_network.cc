@@ -41,7 +41,13 @@ Result<std::unique_ptr<DpdkNetwork>> DpdkNetwork::open(const control::Config& co
   auto device = dpdk::EthernetDevice::open({.device = config.io.device,
                                             .shards = shards,
                                             .mtu = static_cast<std::uint16_t>(config.io.mtu)});
-  if (!device) return std::unexpected(device.error());
+  if (!device) {
+    Error error = device.error();
+    if (error.code == ErrorCode::not_found && !eal->complaints().empty()) {
+      error.message += " (DPDK: " + eal->complaints() + ")";
+    }
+    return std::unexpected(std::move(error));
+  }
   auto network = network_of(config.io, (*device)->mac());
   if (auto checked = tcp::check(network); !checked) return std::unexpected(checked.error());
   return std::unique_ptr<DpdkNetwork>(

@@ -1,55 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/io/dpdk/eal.h"
 
+#include <net/if.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <string_view>
 #include <thread>
 #include <utility>
+
+#include "dataplane/io/dpdk/log_capture.h"
 
 namespace godwit::dataplane::io::dpdk {
 
 namespace {
-
-// What DPDK writes while it starts: of use only when it fails.
-class LogCapture {
- public:
-  LogCapture() : stream_(::open_memstream(&text_, &size_)) {
-    if (stream_ != nullptr) rte_openlog_stream(stream_);
-  }
-  ~LogCapture() {
-    rte_openlog_stream(nullptr);
-    if (stream_ != nullptr) std::fclose(stream_);
-    std::free(text_);
-  }
-  LogCapture(const LogCapture&) = delete;
-  LogCapture& operator=(const LogCapture&) = delete;
-
-  // Its lines joined, for it says the cause first and its consequences after.
-  std::string text() {
-    if (stream_ == nullptr) return {};
-    std::fflush(stream_);
-    std::string lines(text_, size_);
-    while (lines.ends_with('\n')) lines.pop_back();
-    for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2) {
-      lines.replace(at, 1, "; ");
-    }
-    return lines;
-  }
-
- private:
-  char* text_ = nullptr;
-  std::size_t size_ = 0;
-  FILE* stream_;
-};
 
 std::uint64_t read_number(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -67,6 +39,36 @@ bool shares_with_kernel(const std::string& driver) {
   return driver == "mlx5_core" || driver == "mlx4_core" || driver == "mana";
 }
 
+// What the process may do (capabilities(7)), as /proc tells: a bit each.
+std::uint64_t capabilities() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word) {
+    if (word == "CapEff:" && status >> word) return std::strtoull(word.c_str(), nullptr, 16);
+  }
+  return 0;
+}
+
+// Virtual devices that are an end of an interface of the kernel.
+struct KernelSide {
+  std::string_view driver;
+  bool makes_interface;  // else it has to be there
+  unsigned capability;   // the bit of what opening it takes
+  std::string_view capability_name;
+};
+constexpr std::array<KernelSide, 3> kernel_sides{{{"net_tap", true, 12, "CAP_NET_ADMIN"},
+                                                  {"net_af_packet", false, 13, "CAP_NET_RAW"},
+                                                  {"net_af_xdp", false, 12, "CAP_NET_ADMIN"}}};
+
+// "gw0" of "net_tap0,mac=fixed,iface=gw0"; empty when there is none.
+std::string interface_of(const std::string& device) {
+  constexpr std::string_view key = ",iface=";
+  const std::size_t at = device.find(key);
+  if (at == std::string::npos) return {};
+  const std::size_t begin = at + key.size();
+  return device.substr(begin, device.find(',', begin) - begin);
+}
+
 Result<void> check_devices(const std::vector<std::string>& devices) {
   if (devices.empty()) {
     return fail(ErrorCode::invalid,
@@ -76,11 +78,16 @@ Result<void> check_devices(const std::vector<std::string>& devices) {
     if (device.find_first_of(" \t\n") != std::string::npos) {
       return fail(ErrorCode::invalid, "'" + device + "' is no device: it has a blank in it");
     }
-    if (!is_pci_address(device)) continue;
-    const std::string obstacle = pci_obstacle(device, "/sys");
+    const std::string obstacle = is_pci_address(device)
+                                     ? pci_obstacle(device, "/sys")
+                                     : virtual_device_obstacle(device, capabilities());
     if (!obstacle.empty()) return fail(ErrorCode::io, obstacle);
   }
   return {};
+}
+
+std::string file_prefix() {
+  return "godwit-" + std::to_string(::getpid());
 }
 
 std::vector<std::string> arguments_of(const EalOptions& options, bool hugepages) {
@@ -89,7 +96,7 @@ std::vector<std::string> arguments_of(const EalOptions& options, bool hugepages)
   std::vector<std::string> arguments{"godwitd",
                                      "--lcores=0@(0-" + std::to_string(cores - 1) + ")",
                                      "--log-level=4",
-                                     "--file-prefix=godwit-" + std::to_string(::getpid()),
+                                     "--file-prefix=" + file_prefix(),
                                      "-m",
                                      std::to_string(options.memory_mb)};
   if (hugepages) {
@@ -143,6 +150,29 @@ std::string pci_obstacle(const std::string& address, const std::string& sysfs) {
          ": bring its interface down and bind it with " + bind;
 }
 
+std::string virtual_device_obstacle(const std::string& device, std::uint64_t capabilities) {
+  const std::string name = device.substr(0, device.find(','));
+  const std::string driver = name.substr(0, name.find_last_not_of("0123456789") + 1);
+  const auto side = std::ranges::find(kernel_sides, driver, &KernelSide::driver);
+  if (side == kernel_sides.end()) return {};
+  const std::string interface = interface_of(device);
+  if (interface.empty() || interface.size() >= IF_NAMESIZE) {
+    return "'" + device + "' names no interface: write '" + name +
+           ",iface=NAME', of at most 15 characters";
+  }
+  if (side->makes_interface && ::access("/dev/net/tun", F_OK) != 0) {
+    return name + " needs /dev/net/tun, which is not there: 'modprobe tun' makes it";
+  }
+  if (!side->makes_interface && ::if_nametoindex(interface.c_str()) == 0) {
+    return device + ": no interface " + interface + " here: 'ip link' lists those there are";
+  }
+  if ((capabilities >> side->capability & 1) == 0) {
+    return name + " takes " + std::string(side->capability_name) +
+           ": run as root, or name it in AmbientCapabilities of the unit";
+  }
+  return {};
+}
+
 std::uint64_t free_hugepage_bytes(const std::string& sysfs) {
   namespace fs = std::filesystem;
   std::uint64_t bytes = 0;
@@ -157,6 +187,19 @@ std::uint64_t free_hugepage_bytes(const std::string& sysfs) {
   }
   return bytes;
 }
+
+namespace {
+
+// DPDK leaves its folder of this process, /var/run/dpdk/godwit-PID, behind.
+void remove_runtime_folder() {
+  const char* folder = rte_eal_get_runtime_dir();
+  std::error_code ignored;
+  if (std::filesystem::path(folder).filename() == file_prefix()) {
+    std::filesystem::remove_all(folder, ignored);
+  }
+}
+
+}  // namespace
 
 Result<Eal> Eal::start(const EalOptions& options) {
   if (auto checked = check_devices(options.devices); !checked) {
@@ -173,22 +216,29 @@ Result<Eal> Eal::start(const EalOptions& options) {
   if (rte_eal_init(static_cast<int>(pointers.size()), pointers.data()) < 0) {
     const std::string reason = rte_strerror(rte_errno);
     const std::string said = log.text();
+    remove_runtime_folder();
     return fail(ErrorCode::io, "DPDK does not start with " + joined(options.devices) + ": " +
-                                   (said.empty() ? reason : said + " (" + reason + ")"));
+                                   (said.empty() ? reason : said + " (" + reason + ")") +
+                                   "; docs/kernel-bypass.md has what can be wrong");
   }
   // A tap complains of having no second process to tell.
   rte_log_set_level_pattern("pmd.net.tap", RTE_LOG_CRIT);
   const std::string size = std::to_string(options.memory_mb) + " MB ";
-  if (hugepages) return Eal(size + "of hugepages");
+  if (hugepages) return Eal(size + "of hugepages", log.text());
   return Eal(size + "without hugepages, which costs speed (" +
-             (options.hugepages ? "fewer are free: see vm.nr_hugepages)" : "as configured)"));
+                 (options.hugepages ? "fewer are free: see vm.nr_hugepages)" : "as configured)"),
+             log.text());
 }
 
 Eal::Eal(Eal&& other) noexcept
-    : description_(std::move(other.description_)), started_(std::exchange(other.started_, false)) {}
+    : description_(std::move(other.description_)),
+      complaints_(std::move(other.complaints_)),
+      started_(std::exchange(other.started_, false)) {}
 
 Eal::~Eal() {
-  if (started_) rte_eal_cleanup();
+  if (!started_) return;
+  rte_eal_cleanup();
+  remove_runtime_folder();
 }
 
 }  // namespace godwit::dataplane::io::dpdk

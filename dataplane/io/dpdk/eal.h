@@ -32,10 +32,14 @@ class Eal {
 
   // The memory used, for the log.
   const std::string& describe() const { return description_; }
+  // What DPDK wrote while it started, of devices that it did not make; mostly empty.
+  const std::string& complaints() const { return complaints_; }
 
  private:
-  explicit Eal(std::string description) : description_(std::move(description)) {}
+  Eal(std::string description, std::string complaints)
+      : description_(std::move(description)), complaints_(std::move(complaints)) {}
   std::string description_;
+  std::string complaints_;
   bool started_ = true;
 };
 
@@ -45,6 +49,11 @@ bool is_pci_address(const std::string& device);
 // Why a PCI device cannot be used by DPDK; empty when it can. `sysfs` is the folder that is
 // /sys on a machine.
 std::string pci_obstacle(const std::string& address, const std::string& sysfs);
+
+// Why a virtual device that is an end of an interface of the kernel's cannot be made by a process
+// with these capabilities (a bit each, as CapEff in /proc/self/status); empty when it may be, and
+// for drivers without such an end.
+std::string virtual_device_obstacle(const std::string& device, std::uint64_t capabilities);
 
 // Bytes in hugepages of any size that nobody has, as `sysfs` tells.
 std::uint64_t free_hugepage_bytes(const std::string& sysfs);

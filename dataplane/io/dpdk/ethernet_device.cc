@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "dataplane/io/dpdk/eal.h"
+#include "dataplane/io/dpdk/log_capture.h"
 
 namespace godwit::dataplane::io::dpdk {
 
@@ -29,6 +30,9 @@ constexpr std::uint8_t symmetric_key_byte(std::size_t i) {
   return i % 2 == 0 ? 0x6d : 0x5a;
 }
 constexpr std::size_t rss_key_size_max = 64;
+// The driver of DPDK 22.11 puts a descriptor for each queue and direction into a message that has
+// room for 8, and does not look.
+constexpr std::uint16_t tap_queues_max = 4;
 
 std::string to_text(const tcp::MacAddress& mac) {
   std::string text;
@@ -43,6 +47,13 @@ Error device_error(const std::string& device, const std::string& what, int code)
   return {ErrorCode::io, device + ": " + what + ": " + rte_strerror(code < 0 ? -code : code)};
 }
 
+// Bytes of the largest packet. Drivers that name no MTU name the longest frame.
+std::uint32_t mtu_max_of(const rte_eth_dev_info& info) {
+  constexpr std::uint32_t frame_least = 14 + 4;  // Ethernet's header and checksum
+  if (info.max_mtu != UINT16_MAX || info.max_rx_pktlen <= frame_least) return info.max_mtu;
+  return std::min<std::uint32_t>(info.max_mtu, info.max_rx_pktlen - frame_least);
+}
+
 // "net_tap0,iface=gw0" is known to DPDK as "net_tap0".
 std::string name_of(const std::string& device) {
   return device.substr(0, device.find(','));
@@ -53,6 +64,8 @@ std::string name_of(const std::string& device) {
 Result<std::unique_ptr<EthernetDevice>> EthernetDevice::open(const DeviceOptions& options) {
   const std::string name = name_of(options.device);
   const std::string long_name = is_pci_address(name) && name.size() == 7 ? "0000:" + name : name;
+  // What DPDK writes to standard error besides would bury the one line.
+  LogCapture log;
   std::uint16_t port = 0;
   if (rte_eth_dev_get_port_by_name(long_name.c_str(), &port) != 0) {
     return fail(
@@ -60,11 +73,20 @@ Result<std::unique_ptr<EthernetDevice>> EthernetDevice::open(const DeviceOptions
         options.device + " could not be made: is its interface there, its name spelt right?");
   }
   std::unique_ptr<EthernetDevice> device(new EthernetDevice(options, port));
-  if (auto done = device->configure(); !done) return std::unexpected(done.error());
-  if (auto done = device->make_pools(); !done) return std::unexpected(done.error());
-  if (auto done = device->set_up_queues(); !done) return std::unexpected(done.error());
-  if (auto done = device->begin(); !done) return std::unexpected(done.error());
+  if (auto done = device->prepare(); !done) {
+    Error error = done.error();
+    const std::string said = log.text();
+    if (error.code == ErrorCode::io && !said.empty()) error.message += " (DPDK: " + said + ")";
+    return std::unexpected(std::move(error));
+  }
   return device;
+}
+
+Result<void> EthernetDevice::prepare() {
+  if (auto done = configure(); !done) return done;
+  if (auto done = make_pools(); !done) return done;
+  if (auto done = set_up_queues(); !done) return done;
+  return begin();
 }
 
 Result<void> EthernetDevice::configure() {
@@ -72,15 +94,20 @@ Result<void> EthernetDevice::configure() {
   if (const int code = rte_eth_dev_info_get(port_, &info); code != 0) {
     return std::unexpected(device_error(options_.device, "gives no information", code));
   }
-  if (options_.mtu < info.min_mtu || options_.mtu > info.max_mtu) {
+  const std::uint32_t mtu_max = mtu_max_of(info);
+  if (options_.mtu < info.min_mtu || options_.mtu > mtu_max) {
     return fail(ErrorCode::invalid, options_.device + " carries packets of " +
                                         std::to_string(info.min_mtu) + " to " +
-                                        std::to_string(info.max_mtu) + " bytes, not of " +
-                                        std::to_string(options_.mtu));
+                                        std::to_string(mtu_max) + " bytes, not of " +
+                                        std::to_string(options_.mtu) + ": see io.mtu");
   }
   driver_ = info.driver_name;
   rx_queues_ = std::min(options_.shards, info.max_rx_queues);
   tx_queues_ = std::min(options_.shards, info.max_tx_queues);
+  if (is_tap()) {
+    rx_queues_ = std::min(rx_queues_, tap_queues_max);
+    tx_queues_ = std::min(tx_queues_, tap_queues_max);
+  }
   // A device without a redirection table may say that it hashes and still put packets anywhere.
   hardware_steering_ =
       rx_queues_ == 1 ? options_.shards == 1 : rx_queues_ == options_.shards && info.reta_size > 0;
@@ -121,14 +148,18 @@ Result<void> EthernetDevice::configure() {
 Result<void> EthernetDevice::make_pools() {
   const std::uint32_t room = std::max<std::uint32_t>(
       RTE_MBUF_DEFAULT_BUF_SIZE, RTE_PKTMBUF_HEADROOM + options_.mtu + frame_overhead);
+  // For the error alone: packets with their headers, and twice of it, for memory that is not in
+  // hugepages was found to be used but by half.
+  const std::uint32_t pool_mb = (2 * pool_buffers * (room + 256) >> 20) + 1;
+  const std::uint32_t memory_mb = pool_mb * options_.shards;
   for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
     const std::string name = "godwit-" + std::to_string(port_) + "-" + std::to_string(shard);
     rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), pool_buffers, pool_cache, 0,
                                                 static_cast<std::uint16_t>(room), SOCKET_ID_ANY);
     if (pool == nullptr) {
       return fail(ErrorCode::io, options_.device + ": no memory for the packets of " +
-                                     std::to_string(options_.shards) +
-                                     " shards: give DPDK more (io.memory_mb)");
+                                     std::to_string(options_.shards) + " shards: io.memory_mb = " +
+                                     std::to_string(memory_mb) + " is enough");
     }
     pools_.push_back(pool);
   }

@@ -79,6 +79,7 @@ class EthernetDevice {
  private:
   EthernetDevice(const DeviceOptions& options, std::uint16_t port)
       : options_(options), port_(port) {}
+  Result<void> prepare();
   Result<void> configure();
   Result<void> make_pools();
   Result<void> set_up_queues();

@@ -198,6 +198,23 @@ TEST_F(Device, PacketsReachTheShardOfTheirConnection) {
   EXPECT_EQ(woken > 0, steered > 0);
 }
 
+TEST_F(Device, APacketLargerThanItCarriesIsAnErrorWithTheLargest) {
+  const auto over = EthernetDevice::open({.device = "net_tap5,iface=gwt5", .mtu = 1505});
+  ASSERT_FALSE(over.has_value());
+  EXPECT_EQ(over.error().code, ErrorCode::invalid);
+  EXPECT_NE(over.error().message.find("to 1504 bytes, not of 1505"), std::string::npos)
+      << over.error().message;
+}
+
+TEST_F(Device, ATapHasQueuesForFourShardsAndTheOthersShare) {
+  const auto device =
+      EthernetDevice::open({.device = "net_tap6,iface=gwt6", .shards = 5, .mtu = 1504});
+  ASSERT_TRUE(device.has_value()) << device.error().message;
+  EXPECT_EQ((*device)->rx_queues(), 4);
+  EXPECT_EQ((*device)->tx_queues(), 4);
+  EXPECT_FALSE((*device)->hardware_steering());
+}
+
 TEST_F(Device, WhatTheEnvironmentDoesNotHaveIsNotFound) {
   const auto missing = EthernetDevice::open({.device = "net_tap9,iface=none"});
   ASSERT_FALSE(missing.has_value());
@@ -217,8 +234,9 @@ int main(int argc, char** argv) {
   }
   auto started = dpdk::Eal::start(
       {.devices = {"net_tap0,iface=gwt0", "net_tap1,iface=gwt1", "net_tap2,iface=gwt2",
-                   "net_tap3,iface=gwt3", "net_tap4,iface=gwt4"},
-       .memory_mb = 64});
+                   "net_tap3,iface=gwt3", "net_tap4,iface=gwt4", "net_tap5,iface=gwt5",
+                   "net_tap6,iface=gwt6"},
+       .memory_mb = 96});
   if (!started) {
     std::fprintf(stderr, "%s\n", started.error().message.c_str());
     return 1;

@@ -85,6 +85,47 @@ TEST_F(Machine, FreeHugepagesOfAllSizesAreAddedUp) {
   EXPECT_EQ(free_hugepage_bytes(sys()), 3u * 2048 * 1024 + (1u << 30));
 }
 
+TEST(VirtualDevices, AnInterfaceIsNamedInAtMostFifteenCharacters) {
+  constexpr std::uint64_t all = ~std::uint64_t{0};
+  const auto refused = [](const std::string& device) {
+    return virtual_device_obstacle(device, all).find("names no interface") != std::string::npos;
+  };
+  for (const char* device : {"net_tap0", "net_tap0,ifce=gw0", "net_tap0,iface=", "net_af_packet0",
+                             "net_af_xdp1,busy_budget=0", "net_tap0,iface=,mac=fixed"}) {
+    EXPECT_TRUE(refused(device)) << device;
+  }
+  EXPECT_FALSE(refused("net_tap0,iface=" + std::string(14, 'x')));
+  EXPECT_FALSE(refused("net_tap0,iface=" + std::string(15, 'x') + ",mac=fixed"));
+  EXPECT_TRUE(refused("net_tap0,iface=" + std::string(16, 'x')));
+  EXPECT_EQ(virtual_device_obstacle("net_af_packet0,qpairs=2,iface=lo", all), "");
+  EXPECT_EQ(virtual_device_obstacle("net_memif0,role=client", 0), "");
+}
+
+TEST(VirtualDevices, AnInterfaceThatIsNotThereIsNamed) {
+  for (const char* device : {"net_af_packet0,iface=none0", "net_af_xdp0,iface=none0"}) {
+    EXPECT_NE(virtual_device_obstacle(device, ~std::uint64_t{0}).find("no interface none0"),
+              std::string::npos);
+  }
+}
+
+TEST(VirtualDevices, WhatAProcessMayNotDoIsNamed) {
+  constexpr std::uint64_t net_admin = 1u << 12;
+  constexpr std::uint64_t net_raw = 1u << 13;
+  const auto wants = [](const char* device, std::uint64_t has, const char* wanted) {
+    return virtual_device_obstacle(device, has).find(wanted) != std::string::npos;
+  };
+  EXPECT_TRUE(wants("net_af_packet0,iface=lo", ~net_raw, "CAP_NET_RAW"));
+  EXPECT_FALSE(wants("net_af_packet0,iface=lo", net_raw, "CAP_NET_RAW"));
+  EXPECT_TRUE(wants("net_af_xdp0,iface=lo", ~net_admin, "CAP_NET_ADMIN"));
+  EXPECT_FALSE(wants("net_af_xdp0,iface=lo", net_admin, "CAP_NET_ADMIN"));
+  if (::access("/dev/net/tun", F_OK) != 0) {
+    EXPECT_TRUE(wants("net_tap0,iface=gw0", ~std::uint64_t{0}, "modprobe tun"));
+  } else {
+    EXPECT_TRUE(wants("net_tap0,iface=gw0", ~net_admin, "CAP_NET_ADMIN"));
+    EXPECT_FALSE(wants("net_tap0,iface=gw0", net_admin, "CAP_NET_ADMIN"));
+  }
+}
+
 TEST(Devices, NoneOrOneThatCannotBeIsAnError) {
   const auto none = Eal::start({.devices = {}});
   ASSERT_FALSE(none.has_value());
@@ -100,6 +141,7 @@ TEST(Devices, AnUnknownDriverIsNamed) {
   EXPECT_NE(started.error().message.find("net_bogus0"), std::string::npos)
       << started.error().message;
   EXPECT_EQ(started.error().message.find('\n'), std::string::npos);
+  EXPECT_FALSE(fs::exists("/var/run/dpdk/godwit-" + std::to_string(::getpid())));
 }
 
 }  // namespace godwit::dataplane::io::dpdk
