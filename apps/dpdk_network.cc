@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/dpdk_network.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace godwit::apps {
@@ -61,14 +62,57 @@ DpdkNetwork::DpdkNetwork(const control::Config& config, dpdk::Eal eal,
       eal_(std::move(eal)),
       device_(std::move(device)),
       network_(std::move(network)),
-      steering_({.shards = device_->shards(), .by_hash = !device_->hardware_steering()}, random) {}
+      steering_({.shards = device_->shards(), .by_hash = !device_->hardware_steering()}, random) {
+  for (std::uint16_t i = 0; i < device_->shards(); ++i) {
+    counters_.push_back(std::make_unique<queues::StackCounters>());
+  }
+}
+
+std::vector<const queues::StackCounters*> DpdkNetwork::counters() const {
+  std::vector<const queues::StackCounters*> all;
+  for (const auto& one : counters_) all.push_back(one.get());
+  return all;
+}
+
+nlohmann::json DpdkNetwork::ports() const {
+  using nlohmann::json;
+  const auto link = device_->link();
+  json addresses = json::array();
+  for (const IpPrefix& prefix : network_.addresses) {
+    const int bits = prefix.address.is_v4() ? prefix.bits - 96 : prefix.bits;
+    addresses.push_back(to_text(prefix.address) + "/" + std::to_string(bits));
+  }
+  json statistics = json::object();
+  for (const auto& [name, value] : device_->statistics()) statistics[name] = value;
+  json shards = json::array();
+  for (const auto& counters : counters_) {
+    json row{{"shard", shards.size()}};
+    for (std::size_t i = 0; i < queues::stack_metrics.size(); ++i) {
+      // Of those that differ in a label: its value behind the name.
+      const queues::MetricInfo& info = queues::stack_metrics[i];
+      std::string name(info.name);
+      if (!info.label.empty()) {
+        const std::size_t from = info.label.find('"') + 1;
+        name += "_" + std::string(info.label.substr(from, info.label.size() - 1 - from));
+      }
+      row[name] = counters->get(static_cast<queues::StackMetric>(i));
+    }
+    shards.push_back(std::move(row));
+  }
+  json port{{"device", config_.io.device},          {"description", device_->describe()},
+            {"mac", dpdk::to_text(device_->mac())}, {"mtu", device_->mtu()},
+            {"link", link.up ? "up" : "down"},      {"megabits", link.megabits},
+            {"addresses", std::move(addresses)},    {"statistics", std::move(statistics)}};
+  return {{"ports", json::array({std::move(port)})}, {"shards", std::move(shards)}};
+}
 
 std::unique_ptr<dataplane::io::DpdkBackend> DpdkNetwork::backend(std::uint16_t shard,
                                                                  RandomSource& random) {
   dataplane::io::DpdkBackend::Options options{
       .shard = shard,
       .stack = {.network = network_, .tcp = {}},
-      .description = "DPDK: " + device_->describe() + ", " + eal_.describe()};
+      .description = "DPDK: " + device_->describe() + ", " + eal_.describe(),
+      .counters = counters_[shard].get()};
   options.stack.tcp.connections_max = config_.limits.connections_max;
   options.stack.tcp.buffer_bytes = queue_bytes;
   return std::make_unique<dataplane::io::DpdkBackend>(

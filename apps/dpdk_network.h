@@ -4,13 +4,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "base/result.h"
 #include "control/config.h"
 #include "dataplane/io/dpdk/dpdk_backend.h"
 #include "dataplane/io/dpdk/eal.h"
+#include "queues/stack_counters.h"
 
 // A network device under DPDK for a whole gateway, and each shard's end of it.
 //
@@ -29,6 +32,11 @@ class DpdkNetwork {
 
   // Of one shard; `random` outlives it.
   std::unique_ptr<dataplane::io::DpdkBackend> backend(std::uint16_t shard, RandomSource& random);
+  // The device, its link, addresses and counters, and the stack of each shard, for an operator.
+  // Any thread.
+  nlohmann::json ports() const;
+  // Of each shard, for the metrics page. Any thread.
+  std::vector<const queues::StackCounters*> counters() const;
   // How a shard that sleeps is told of packets another has taken for it.
   void set_waker(std::uint16_t shard, std::function<void()> wake) {
     steering_.set_waker(shard, std::move(wake));
@@ -45,6 +53,7 @@ class DpdkNetwork {
   const std::unique_ptr<dataplane::io::dpdk::EthernetDevice> device_;
   const dataplane::tcp::NetworkSettings network_;
   dataplane::io::dpdk::Steering steering_;
+  std::vector<std::unique_ptr<queues::StackCounters>> counters_;  // one a shard
 };
 
 }  // namespace godwit::apps

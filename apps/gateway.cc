@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "control/metrics_page.h"
@@ -253,7 +254,12 @@ Result<void> Gateway::open_admin() {
             stop_request_.spread_s.store(spread.count());
             stop_request_.draining.store(true);
             ::kill(::getpid(), SIGTERM);  // the program ends as it always does
-          }});
+          },
+      .ports = [this]() -> Result<nlohmann::json> {
+        if (dpdk_) return dpdk_->ports();
+        return fail(ErrorCode::not_found,
+                    "the network is the kernel's (io.backend = \"uring\"): 'ip -s link' shows it");
+      }});
   options.more = operations_->commands(*control_);
   options.read_stored = [this](std::uint64_t account_id, std::uint32_t limit, auto done) {
     operations_->read_stored(account_id, limit, std::move(done));
@@ -264,6 +270,7 @@ Result<void> Gateway::open_admin() {
           std::chrono::floor<std::chrono::seconds>(wall_now()).time_since_epoch().count()));
   control::MetricsSources sources{.control = &control_->counters(), .version = GODWIT_VERSION};
   for (auto& unit : shards_) sources.shards.push_back(&unit->counters);
+  if (dpdk_) sources.stacks = dpdk_->counters();
   for (auto& storage : storage_) {
     sources.storage.push_back(&storage->counters);
     options.storage.push_back(

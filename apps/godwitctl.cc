@@ -92,6 +92,10 @@ class CommandLine {
     command(app_, "shards", "What each dataplane thread does", [] {
       return Call{{{"command", "shards"}}, shards_text};
     });
+    command(app_, "ports", "The network device and each thread's end of it, where TCP is our own",
+            [] {
+              return Call{{{"command", "ports"}}, ports_text};
+            });
     top_ = app_.add_subcommand("top", "What each thread does, second by second");
     top_->add_option("--interval", interval_s_, "Seconds between two tables")
         ->capture_default_str()

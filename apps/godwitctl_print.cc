@@ -195,4 +195,36 @@ std::string shards_text(const json& answer) {
                                       {"EXPIRED", "storage_messages_expired_total", Form::number}});
 }
 
+std::string ports_text(const json& answer) {
+  using Form = Column::Form;
+  std::string out;
+  for (const json& port : answer.at("ports")) {
+    std::string addresses;
+    for (const json& address : port.at("addresses")) {
+      addresses += (addresses.empty() ? "" : ", ") + plain(address);
+    }
+    const auto megabits = port.at("megabits").get<std::uint64_t>();
+    out += field("device", plain(port.at("description")));
+    out += field("link", plain(port.at("link")) +
+                             (megabits > 0 ? ", " + std::to_string(megabits) + " Mbit/s" : ""));
+    out += field("addresses", addresses) + "\n";
+    json rows = json::array();
+    for (const auto& [name, value] : port.at("statistics").items()) {
+      if (value != 0) rows.push_back({{"name", name}, {"value", value}});
+    }
+    out += table(rows, {{"DRIVER'S COUNTER", "name"}, {"", "value", Form::number}}) + "\n";
+  }
+  out += table(answer.at("shards"), {{"SHARD", "shard", Form::number},
+                                     {"RECEIVED", "network_packets_received_total", Form::number},
+                                     {"SENT", "network_packets_sent_total", Form::number},
+                                     {"STEERED", "network_packets_steered_total", Form::number},
+                                     {"AGAIN", "tcp_retransmitted_total", Form::number},
+                                     {"TIMEOUTS", "tcp_timeouts_total", Form::number},
+                                     {"HALF OPEN", "tcp_half_open", Form::number},
+                                     {"COOKIES", "tcp_syn_cookies_sent_total", Form::number},
+                                     {"BUFFERS", "tcp_buffer_bytes", Form::number},
+                                     {"MEMORY", "tcp_memory_bytes", Form::number}});
+  return out;
+}
+
 }  // namespace godwit::apps

@@ -21,6 +21,7 @@ std::string table(const nlohmann::json& rows, const std::vector<Column>& columns
 std::string status_text(const nlohmann::json& answer);
 std::string account_text(const nlohmann::json& answer);
 std::string shards_text(const nlohmann::json& answer);
+std::string ports_text(const nlohmann::json& answer);
 
 // "2026-11-24 09:19:25", or "never" for 0. UTC.
 std::string time_text(std::int64_t unix_seconds);

@@ -43,6 +43,11 @@ std::map<std::string, control::AdminHandler, std::less<>> Operations::commands(
            [this](const json& request, Now, const control::AdminAnswer& answer) {
              send(answer, set_level(request));
            }},
+          {"ports",
+           [this](const json& request, Now, const control::AdminAnswer& answer) {
+             const auto fields = control::check_fields(request, {});
+             send(answer, fields ? options_.ports() : std::unexpected(fields.error()));
+           }},
           {"drain", [this](const json& request, Now,
                            const control::AdminAnswer& answer) { send(answer, drain(request)); }},
           {"backup", [this](const json& request, Now, const control::AdminAnswer& answer) {

@@ -90,6 +90,7 @@ std::string metrics_page(const MetricsSources& sources) {
   out += "godwit_build_info{version=\"" + sources.version + "\"} 1\n";
   write_table(out, queues::shard_metrics, sources.shards, "shard");
   write_histograms<queues::ShardHistogram>(out, queues::shard_histograms, sources.shards, "shard");
+  write_table(out, queues::stack_metrics, sources.stacks, "shard");
   write_table(out, queues::storage_metrics, sources.storage, "thread");
   write_histograms<queues::StorageHistogram>(out, queues::storage_histograms, sources.storage,
                                              "thread");

@@ -6,6 +6,7 @@
 
 #include "control/control_metrics.h"
 #include "queues/counters.h"
+#include "queues/stack_counters.h"
 
 // The metrics page in Prometheus text format 0.0.4. Names and numbers only: no user, no address.
 
@@ -13,6 +14,7 @@ namespace godwit::control {
 
 struct MetricsSources {
   std::vector<const queues::ShardCounters*> shards;
+  std::vector<const queues::StackCounters*> stacks;  // of the shards, where TCP is our own
   std::vector<const queues::StorageCounters*> storage;
   const ControlCounters* control = nullptr;
   std::string version;

@@ -6,6 +6,7 @@
 
 #include "control/config.h"
 #include "control/control_metrics.h"
+#include "queues/stack_counters.h"
 
 // docs/operations.md names every setting with its default and every metric, and none that is not.
 
@@ -68,6 +69,7 @@ TEST(OperationsPage, NamesEveryMetric) {
   };
   check(queues::shard_metrics);
   check(queues::shard_histograms);
+  check(queues::stack_metrics);
   check(queues::storage_metrics);
   check(queues::storage_histograms);
   check(control_metrics);

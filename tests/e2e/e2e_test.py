@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from gateway import Gateway, program, texts
+from gateway import USERSPACE, Gateway, program, texts
 
 
 class EndToEnd(unittest.TestCase):
@@ -286,6 +286,21 @@ class EndToEnd(unittest.TestCase):
         for connection in connections:
             connection.close()
         self.wait_for(lambda: gateway.status()["connections"] == 0)
+
+    def test_the_network_device_is_shown(self):
+        gateway = self.with_users("alice")
+        done = gateway.control("--json", "ports")
+        if not USERSPACE:
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("io.backend", done.stderr)
+            return
+        answer = json.loads(done.stdout)
+        self.assertEqual([(port["link"], port["addresses"]) for port in answer["ports"]],
+                         [("up", [f"{gateway.host}/24"])])
+        self.assertEqual(len(answer["shards"]), gateway.shards)
+        self.wait_for(lambda: gateway.metric("tcp_segments_received_total") > 3)
+        self.wait_for(lambda: gateway.metric("network_packets_sent_total") > 3)
+        self.assertIn("DRIVER'S COUNTER", gateway.control("ports").stdout)
 
     def test_nothing_of_a_delivered_message_is_left(self):
         gateway = self.with_users("alice", "bob")

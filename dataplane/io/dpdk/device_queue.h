@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "dataplane/io/dpdk/ethernet_device.h"
+#include "dataplane/io/dpdk/queue_counters.h"
 #include "dataplane/io/dpdk/steering.h"
 #include "dataplane/tcp/ip/port.h"
 
@@ -25,17 +26,6 @@ struct rte_mbuf;
 // Thread safety: the owning shard's thread. attach() first, on that thread.
 
 namespace godwit::dataplane::io::dpdk {
-
-struct QueueCounters {
-  std::uint64_t rx_packets = 0;
-  std::uint64_t rx_bytes = 0;
-  std::uint64_t tx_packets = 0;
-  std::uint64_t tx_bytes = 0;
-  std::uint64_t tx_dropped = 0;     // the transmit ring was full
-  std::uint64_t no_buffers = 0;     // a packet to send found none
-  std::uint64_t steered = 0;        // handed to the shard whose connection it is
-  std::uint64_t steer_dropped = 0;  // that shard's ring was full
-};
 
 class DeviceQueue {
  public:

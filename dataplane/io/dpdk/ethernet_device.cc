@@ -34,15 +34,6 @@ constexpr std::size_t rss_key_size_max = 64;
 // room for 8, and does not look.
 constexpr std::uint16_t tap_queues_max = 4;
 
-std::string to_text(const tcp::MacAddress& mac) {
-  std::string text;
-  for (const std::uint8_t byte : mac.bytes) {
-    if (!text.empty()) text += ':';
-    text += to_hex({&byte, 1});
-  }
-  return text;
-}
-
 Error device_error(const std::string& device, const std::string& what, int code) {
   return {ErrorCode::io, device + ": " + what + ": " + rte_strerror(code < 0 ? -code : code)};
 }
@@ -60,6 +51,15 @@ std::string name_of(const std::string& device) {
 }
 
 }  // namespace
+
+std::string to_text(const tcp::MacAddress& mac) {
+  std::string text;
+  for (const std::uint8_t byte : mac.bytes) {
+    if (!text.empty()) text += ':';
+    text += to_hex({&byte, 1});
+  }
+  return text;
+}
 
 Result<std::unique_ptr<EthernetDevice>> EthernetDevice::open(const DeviceOptions& options) {
   const std::string name = name_of(options.device);

@@ -24,6 +24,8 @@ struct rte_mempool;
 
 namespace godwit::dataplane::io::dpdk {
 
+std::string to_text(const tcp::MacAddress& mac);
+
 struct DeviceOptions {
   std::string device;        // as given to the environment
   std::uint16_t shards = 1;  // a receive and a transmit queue for each, where the device has them

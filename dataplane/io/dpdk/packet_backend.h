@@ -11,8 +11,10 @@
 
 #include "base/random.h"
 #include "dataplane/io/dpdk/packet_sleep.h"
+#include "dataplane/io/dpdk/publish_stack.h"
 #include "dataplane/io/stream.h"
 #include "dataplane/tcp/stack.h"
+#include "queues/stack_counters.h"
 
 // Our own TCP over whatever carries frames: a device's queue under DPDK, or a pair of wires in a
 // test.
@@ -50,7 +52,8 @@ class PacketBackend {
   struct Options {
     std::uint16_t shard = 0;
     tcp::StackSettings stack;
-    std::string description;  // of the device, for the log
+    std::string description;                    // of the device, for the log
+    queues::StackCounters* counters = nullptr;  // outlives the backend
   };
 
   // `options.stack.network` passed tcp::check(). `random` outlives the backend.
@@ -116,6 +119,7 @@ class PacketBackend {
       done = link_->receive(budget, take);
       stack_.expire(now.instant, events);
     }
+    if (done == 0 || ++polls_ % 64 == 0) publish();
     if (done == 0 && !woken) sleep(now.instant, std::min(deadline, stack_.next_deadline()));
     return done;
   }
@@ -132,6 +136,13 @@ class PacketBackend {
     if (std::exchange(begun_, true)) return;
     link_->attach();
   }
+  void publish() {
+    if (options_.counters == nullptr) return;
+    publish_stack(stack_, *options_.counters);
+    if constexpr (requires { link_->counters(); }) {
+      publish_queue(link_->counters(), *options_.counters);
+    }
+  }
   void start_once(Instant now) {
     if (!std::exchange(started_, true)) stack_.start(now);
   }
@@ -147,6 +158,7 @@ class PacketBackend {
   const std::unique_ptr<Link> link_;
   tcp::Stack stack_;
   PacketSleep sleep_;
+  std::uint32_t polls_ = 0;
   bool begun_ = false;
   bool started_ = false;
 };
