@@ -16,7 +16,7 @@ using protocol::StanzaType;
 namespace {
 
 constexpr protocol::PreambleBytes preamble =
-    protocol::encode({protocol::HandshakePattern::xx, protocol::HandshakeSuite::aesgcm_sha256});
+    protocol::encode({protocol::HandshakePattern::xx_hfs, protocol::HandshakeSuite::aesgcm_sha256});
 
 }  // namespace
 
@@ -42,8 +42,10 @@ LoadClient::LoadClient(const Options& options, RandomSource& random)
     transport_ = reached_goal_ = true;
     return;
   }
-  auto noise = crypto::NoiseHandshake::start(
-      {.initiator = true, .prologue = preamble, .local_static = &options_.account.identity});
+  auto noise = crypto::NoiseHandshake::start({.pattern = crypto::NoisePattern::xx_hfs,
+                                              .initiator = true,
+                                              .prologue = preamble,
+                                              .local_static = &options_.account.identity});
   GODWIT_CHECK(noise.has_value());
   noise_ = std::make_unique<crypto::NoiseHandshake>(std::move(*noise));
   output_.assign(preamble.begin(), preamble.end());
@@ -51,7 +53,7 @@ LoadClient::LoadClient(const Options& options, RandomSource& random)
 }
 
 void LoadClient::write_handshake() {
-  std::array<std::uint8_t, protocol::handshake_message_size_max> message;
+  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> message;
   const auto size = noise_->write_message({}, message, random_);
   GODWIT_CHECK(size.has_value());
   std::array<std::uint8_t, protocol::length_prefix_size> length;
@@ -71,8 +73,9 @@ Result<unsigned> LoadClient::on_bytes(MutableBytes bytes) {
 Result<unsigned> LoadClient::on_frames(MutableBytes bytes) {
   unsigned messages = 0;
   while (!bytes.empty()) {
-    const auto split = protocol::split_frame(
-        bytes, transport_ ? protocol::transport_frame_limits : protocol::handshake_frame_limits);
+    const auto split =
+        protocol::split_frame(bytes, transport_ ? protocol::transport_frame_limits
+                                                : protocol::hybrid_handshake_frame_limits);
     if (split.status != protocol::SplitStatus::complete) {
       if (split.status != protocol::SplitStatus::need_more) {
         return fail(ErrorCode::malformed, "a frame of an impossible size");
@@ -97,7 +100,7 @@ Result<void> LoadClient::on_handshake(Bytes message) {
   if (message[0] != static_cast<std::uint8_t>(protocol::HandshakeStatus::message)) {
     return fail(ErrorCode::refused, "the gateway refused the handshake");
   }
-  std::array<std::uint8_t, protocol::handshake_message_size_max> certificate;
+  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> certificate;
   if (!noise_->read_message(message.subspan(1), certificate)) {
     return fail(ErrorCode::malformed, "the handshake failed");
   }

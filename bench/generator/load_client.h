@@ -13,7 +13,7 @@
 #include "protocol/stanza.h"
 
 // One client of the load, without a socket: bytes in, bytes out. It does what a good client does
-// and no more, so that thousands fit one core: it logs in with XX, numbers its messages, checks
+// and no more, so that thousands fit one core: it logs in with XXhfs, numbers its messages, checks
 // that its partner's come once and in order, and acknowledges them in the frame that carries its
 // next message.
 //
