@@ -22,9 +22,9 @@
 // on its way to the kernel, and the other way round.
 //
 // Only TCP is impaired: ARP and neighbour discovery ask three times and no more, so that a loss of
-// 30 % would make the kernel give up before it sends a byte. For the same reason no more than
-// syn_losses_max of the packets that open connections are lost each way: both sides wait twice as
-// long after each.
+// 30 % would make the kernel give up before it sends a byte. And no more than syn_losses_max of the
+// packets that open connections are lost each way: both sides wait a second after the first, and
+// twice as long after each further one.
 //
 // Thread safety: one thread. The time is what advance() last said.
 
@@ -55,7 +55,7 @@ struct FrameView {
 
 class ImpairedTap {
  public:
-  static constexpr std::size_t syn_losses_max = 2;
+  static constexpr std::size_t syn_losses_max = 1;
 
   struct Direction {
     explicit Direction(const Impairment& impairment, std::uint64_t seed)

@@ -91,6 +91,9 @@ TEST_P(Impaired, EveryByteArrivesAndTheTransferEnds) {
     EXPECT_EQ(counted.duplicated > 0, impairment.duplicate > 0);
     EXPECT_EQ(counted.corrupted > 0, impairment.corrupt > 0);
   }
+  if (impairment.corrupt > 0) {
+    EXPECT_GT(world_->backend().stack().ip().counters().of(Drop::bad_tcp_checksum), 0U);
+  }
 }
 
 constexpr Impairment lossy(double loss) {
@@ -105,8 +108,8 @@ constexpr Case cases[] = {
     {"Loss1", lossy(0.01), 400'000},
     {"Loss5", lossy(0.05), 150'000},
     {"Loss10", lossy(0.1), 80'000},
-    {"Loss20", lossy(0.2), 30'000},
-    {"Loss30", lossy(0.3), 12'000},
+    {"Loss20", lossy(0.2), 20'000},
+    {"Loss30", lossy(0.3), 10'000},
     {"Bursts", {.burst_begin = 0.01, .burst_end = 0.3, .delay = milliseconds(2)}, 150'000},
     {"Reordering",
      {.reorder = 0.2, .delay = milliseconds(2), .reorder_delay = milliseconds(3)},
