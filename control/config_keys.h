@@ -62,7 +62,9 @@ inline std::string_view check_prefixes(std::string_view text) {
 }
 inline std::string_view check_interface_addresses(std::string_view text) {
   const auto prefixes = parse_ip_prefixes(text);
-  return prefixes && prefixes->size() <= interface_addresses_max
+  // Without its bits an address would be a network of its own, and reach nobody.
+  const auto slashes = static_cast<std::size_t>(std::ranges::count(text, '/'));
+  return prefixes && prefixes->size() <= interface_addresses_max && slashes == prefixes->size()
              ? ""
              : "at most 16 of ADDRESS/BITS are allowed, with commas between them";
 }
@@ -137,7 +139,7 @@ void visit_io_keys(Config::Io& io, Visitor& visitor) {
                check_routes);
   visitor.number({"mtu", "Bytes of the largest packet of the network."}, io.mtu, Range{1280, 9216});
   visitor.number({"vlan", "The tag of every frame. 0: none."}, io.vlan, Range{0, 4094});
-  visitor.number({"memory_mb", "Of DPDK, for packets; each shard needs about 8."}, io.memory_mb,
+  visitor.number({"memory_mb", "Of DPDK, for packets; each shard needs about 12."}, io.memory_mb,
                  Range{32, 1 << 20});
   visitor.flag({"hugepages", "Use them where enough are free."}, io.hugepages);
 }

@@ -292,6 +292,8 @@ TEST(Config, AddressesAndRoutesOfADeviceAreChecked) {
   };
   EXPECT_EQ(with("addresses", repeated("192.0.2.2/24", 16)), "none");
   EXPECT_NE(with("addresses", repeated("192.0.2.2/24", 17)).find("at most 16"), std::string::npos);
+  EXPECT_NE(with("addresses", "192.0.2.2").find("ADDRESS/BITS"), std::string::npos);
+  EXPECT_NE(with("addresses", "192.0.2.2/24, ::1").find("ADDRESS/BITS"), std::string::npos);
   EXPECT_EQ(with("gateway", "192.0.2.1, fe80::1"), "none");
   for (const char* wrong : {"192.0.2.0/24", "192.0.2.1, 192.0.2.3", "a"}) {
     EXPECT_NE(with("gateway", wrong).find("one IPv4 and one IPv6"), std::string::npos) << wrong;

@@ -192,6 +192,8 @@ Result<void> EthernetDevice::begin() {
     return std::unexpected(device_error(options_.device, "does not start", code));
   }
   running_ = true;
+  // Some drivers take the setting and have none.
+  rx_interrupts_ = rx_interrupts_ && rte_eth_dev_rx_intr_ctl_q_get_fd(port_, 0) >= 0;
   // Drivers that hear what is not for them anyway have no such switches.
   rte_eth_allmulticast_enable(port_);  // neighbour discovery
   if (is_tap() || driver_ == "net_af_packet" || driver_ == "net_af_xdp") {
