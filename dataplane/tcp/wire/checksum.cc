@@ -30,9 +30,15 @@ std::uint64_t sum_words(const std::uint8_t* data, std::size_t size) {
     std::memcpy(words, data + i, sizeof words);
     for (int lane = 0; lane < 4; ++lane) lanes[lane] += words[lane];
   }
-  for (; i < size; i += 4) {
-    std::uint32_t word = 0;  // the last one is padded with zeros
-    std::memcpy(&word, data + i, size - i < 4 ? size - i : 4);
+  // Whole words apart from the rest: a copy whose size is not known beforehand is a call.
+  for (; i + 4 <= size; i += 4) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, data + i, sizeof word);
+    lanes[0] += word;
+  }
+  if (i < size) {
+    std::uint32_t word = 0;  // padded with zeros
+    std::memcpy(&word, data + i, size - i);
     lanes[0] += word;
   }
   return lanes[0] + lanes[1] + lanes[2] + lanes[3];
