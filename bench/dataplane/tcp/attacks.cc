@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/dataplane/tcp/attacks.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 #include <vector>
 
 #include "bench/dataplane/tcp/pair.h"
+#include "bench/dataplane/tcp/resident.h"
 #include "dataplane/tcp/wire/ip.h"
 #include "dataplane/tcp/wire/tcp_header.h"
 
@@ -19,14 +17,6 @@ constexpr std::uint32_t good_clients = 1000;
 constexpr std::uint32_t good_in_turn = 64;
 constexpr std::uint32_t bad_in_turn = 192;
 constexpr std::uint32_t turns = 4000;
-
-double resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  double size = 0;
-  double resident = 0;
-  statm >> size >> resident;
-  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
-}
 
 void send(Pair& pair, const tcp::SegmentOut& segment) {
   const std::size_t ip_size = tcp::ip_header_size(true);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +10,7 @@
 #include "bench/dataplane/tcp/attacks.h"
 #include "bench/dataplane/tcp/kernel_echo.h"
 #include "bench/dataplane/tcp/pair.h"
+#include "bench/dataplane/tcp/resident.h"
 #include "bench/generator/report.h"
 
 // What the server's half of our TCP costs: bench/README.md says how it is measured. Ends with 1
@@ -39,14 +38,6 @@ struct Program {
     good = false;
   }
 };
-
-double resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  double size = 0;
-  double resident = 0;
-  statm >> size >> resident;
-  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
-}
 
 double share(double amount, std::uint64_t count) {
   return amount / static_cast<double>(count);

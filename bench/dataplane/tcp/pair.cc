@@ -98,6 +98,7 @@ void Pair::turn() {
   cost_.out_ns += ns_between(expired, end);
   cost_.frames_in += arrived;
   cost_.frames_out += to_client_.size();
+  GODWIT_CHECK(to_server_.lost() + to_client_.lost() == 0);
   client_turn();
 }
 
