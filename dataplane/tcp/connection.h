@@ -69,12 +69,12 @@ struct Connection {
   std::uint16_t rcv_mss = 536;   // the largest payload seen: every second such is acknowledged
   std::uint8_t snd_scale = 0;
   std::uint8_t rcv_scale = 0;
-  std::uint8_t backoff = 0;             // RTO and probes are doubled as often
-  std::uint8_t quick_acks = 0;          // acknowledgements still sent at once
-  std::uint8_t keepalives = 0;          // probes since the peer was last heard
-  std::uint8_t challenges = 0;          // in the window that begins at challenges_at
-  std::uint32_t challenges_at = 0;      // seconds
-  std::uint8_t full_size_timeouts = 0;  // in a row, with a full-sized segment at the head
+  std::uint8_t backoff = 0;         // RTO and probes are doubled as often
+  std::uint8_t quick_acks = 0;      // acknowledgements still sent at once
+  std::uint8_t keepalives = 0;      // probes since the peer was last heard
+  std::uint8_t challenges = 0;      // in the window that begins at challenges_at
+  std::uint32_t challenges_at = 0;  // seconds
+  std::uint8_t large_timeouts = 0;  // in a row, of a head that a path may not carry
 
   // Agreed in the handshake.
   bool timestamps : 1 = false;

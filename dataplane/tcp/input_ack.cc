@@ -37,7 +37,7 @@ Tcp::Acked Tcp::acknowledge(Connection& connection, const SegmentIn& segment, In
     connection.fin_acked = connection.fin_sent && segment.ack == connection.snd_nxt;
     connection.probe_sent = false;
     connection.backoff = 0;
-    connection.full_size_timeouts = 0;
+    connection.large_timeouts = 0;
     connection.trying_since = sender.board.empty() ? never : now;
     sender.timeout_from = now;
   }

@@ -15,6 +15,14 @@ namespace {
 constexpr std::uint32_t duplicates_max = 3;  // RFC 5681, 3.2; 6675, 2 (DupThresh)
 constexpr std::uint32_t timeouts_black_hole = 3;
 
+// What a packet of `mtu` bytes holds, but never less than one that every path carries.
+std::uint32_t payload_on(const Settings& settings, const Connection& connection,
+                         std::uint32_t mtu) {
+  const bool v4 = connection.flow.remote.is_v4();
+  mtu = std::max(mtu, v4 ? settings.mtu_floor_v4 : settings.mtu_floor_v6);
+  return mtu - (v4 ? 40U : 60U) - (connection.timestamps ? 12U : 0U);
+}
+
 }  // namespace
 
 // Without SACK each duplicate acknowledgement says that a segment has left the network.
@@ -168,11 +176,11 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
     return;
   }
   const SentSegment& head = sent_[sender.board.head()];
-  const bool full_size = head.size() >= connection.mss;
+  const bool may_be_too_big = head.size() > payload_on(settings_, connection, 0);
   // RFC 2018, 8: it had the first one and has thrown it away.
   const bool reneged = head.status == SentSegment::Status::sacked;
   if (sender.phase != Sender::Phase::loss) {
-    sender.undo = {connection.timestamps && connection.full_size_timeouts == 0,
+    sender.undo = {connection.timestamps && connection.large_timeouts == 0,
                    timestamp_clock(now) + connection.timestamp_offset, connection.congestion};
     connection.congestion.reduce(distance(connection.snd_una, connection.snd_nxt), connection.mss);
   }
@@ -184,14 +192,14 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
   sender.rack.check_at = never;
   sender.board.mark_all_lost(sent_, reneged);
   if (connection.backoff < 20) ++connection.backoff;
-  // RFC 4821, 7.7: full segments that never arrive may be too big for a path whose routers do not
-  // say so.
-  connection.full_size_timeouts = full_size ? connection.full_size_timeouts + 1 : 0;
-  if (connection.full_size_timeouts >= timeouts_black_hole) {
+  // RFC 4821, 7.7: what never arrives may be too big for a path whose routers do not say so, unless
+  // it is as small as any path carries.
+  connection.large_timeouts = may_be_too_big ? connection.large_timeouts + 1 : 0;
+  if (connection.large_timeouts >= timeouts_black_hole) {
     const std::uint32_t headers = connection.flow.remote.is_v4() ? 40 : 60;
     ++counters_.black_holes;
     lower_mss(connection, (connection.mss + (connection.timestamps ? 12U : 0U)) / 2 + headers);
-    connection.full_size_timeouts = 0;
+    connection.large_timeouts = 0;
   }
   connection.congestion.collapse(connection.mss);
   sender.timeout_from = now;
@@ -215,9 +223,7 @@ bool Tcp::undo_timeout(Connection& connection, Sender& sender, const SegmentIn& 
 
 // Never below what a path has to carry.
 void Tcp::lower_mss(Connection& connection, std::uint32_t mtu) {
-  const bool v4 = connection.flow.remote.is_v4();
-  mtu = std::max(mtu, v4 ? settings_.mtu_floor_v4 : settings_.mtu_floor_v6);
-  const std::uint32_t room = mtu - (v4 ? 40U : 60U) - (connection.timestamps ? 12U : 0U);
+  const std::uint32_t room = payload_on(settings_, connection, mtu);
   if (room < connection.mss) connection.mss = static_cast<std::uint16_t>(room);
 }
 

@@ -96,7 +96,7 @@ class ImpairedTap {
   struct PathMtu {
     std::size_t v4 = 1500;
     std::size_t v6 = 1500;
-    bool silent = false;  // the router tells nobody
+    bool silent = false;  // the router tells nobody; packets to our stack are spared
   };
   // From now on; a router on the way drops larger packets and tells who sent them.
   void set_path_mtu(const PathMtu& mtu) { path_mtu_ = mtu; }
@@ -136,7 +136,8 @@ class ImpairedTap {
     const FrameView view(frame);
     const std::size_t size = frame.size();
     const std::size_t mtu = view.v4 ? path_mtu_.v4 : path_mtu_.v6;
-    if (view.tcp && size > ethernet_header_size + mtu) {
+    const bool spared = path_mtu_.silent && &way == &to_stack_;
+    if (view.tcp && !spared && size > ethernet_header_size + mtu) {
       ++way.too_big;
       if (!path_mtu_.silent) back.good.send(too_big(frame, view.v4, mtu), size, now_);
       return;

@@ -142,5 +142,18 @@ TEST_F(AgainstTheKernel, FollowsAPathThatBecomesSmaller) {
   EXPECT_GE(world_->backend().stack().tcp().counters().path_mtu_lowered, connections);
 }
 
+// The kernel does not look for such a hole unless it is told to, so only our segments fall into it.
+TEST_F(AgainstTheKernel, GetsThroughASmallerPathThatNobodyTellsOf) {
+  open({.delay = milliseconds(5)}, 100'000);
+  ASSERT_TRUE(world_->run([&] { return world_->user().received() > 4 * 25'000; }));
+  world_->tap().set_path_mtu({.v4 = 900, .v6 = mtu_min_v6, .silent = true});
+  expect_all_arrived();
+  expect_nothing_left();
+  EXPECT_GT(world_->tap().to_kernel().too_big, 0U);
+  EXPECT_EQ(world_->tap().to_stack().too_big, 0U);
+  EXPECT_EQ(world_->backend().stack().tcp().counters().path_mtu_lowered, 0U);
+  EXPECT_GT(world_->backend().stack().tcp().counters().black_holes, 0U);
+}
+
 }  // namespace
 }  // namespace godwit::dataplane::tcp
