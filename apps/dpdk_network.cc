@@ -65,7 +65,11 @@ DpdkNetwork::DpdkNetwork(const control::Config& config, dpdk::Eal eal,
       steering_({.shards = device_->shards(), .by_hash = !device_->hardware_steering()}, random) {
   for (std::uint16_t i = 0; i < device_->shards(); ++i) {
     counters_.push_back(std::make_unique<queues::StackCounters>());
+    captures_.push_back(std::make_unique<dpdk::Capture>());
   }
+  std::vector<dpdk::Capture*> captures;
+  for (const auto& one : captures_) captures.push_back(one.get());
+  capture_ = std::make_unique<PacketCapture>(std::move(captures));
 }
 
 std::vector<const queues::StackCounters*> DpdkNetwork::counters() const {
@@ -112,7 +116,8 @@ std::unique_ptr<dataplane::io::DpdkBackend> DpdkNetwork::backend(std::uint16_t s
       .shard = shard,
       .stack = {.network = network_, .tcp = {}},
       .description = "DPDK: " + device_->describe() + ", " + eal_.describe(),
-      .counters = counters_[shard].get()};
+      .counters = counters_[shard].get(),
+      .capture = captures_[shard].get()};
   options.stack.tcp.connections_max = config_.limits.connections_max;
   options.stack.tcp.buffer_bytes = queue_bytes;
   return std::make_unique<dataplane::io::DpdkBackend>(

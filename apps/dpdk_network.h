@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/packet_capture.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "control/config.h"
@@ -41,6 +42,8 @@ class DpdkNetwork {
   void set_waker(std::uint16_t shard, std::function<void()> wake) {
     steering_.set_waker(shard, std::move(wake));
   }
+  // Control's thread.
+  PacketCapture& capture() { return *capture_; }
   const dataplane::io::dpdk::EthernetDevice& device() const { return *device_; }
 
  private:
@@ -53,7 +56,9 @@ class DpdkNetwork {
   const std::unique_ptr<dataplane::io::dpdk::EthernetDevice> device_;
   const dataplane::tcp::NetworkSettings network_;
   dataplane::io::dpdk::Steering steering_;
-  std::vector<std::unique_ptr<queues::StackCounters>> counters_;  // one a shard
+  std::vector<std::unique_ptr<queues::StackCounters>> counters_;  // one a shard, as the next
+  std::vector<std::unique_ptr<dataplane::io::dpdk::Capture>> captures_;
+  std::unique_ptr<PacketCapture> capture_;
 };
 
 }  // namespace godwit::apps

@@ -82,6 +82,12 @@ dataplane::Settings settings_of(const control::Config& config) {
   return settings;
 }
 
+std::unexpected<Error> no_device() {
+  return fail(
+      ErrorCode::not_found,
+      "the network is the kernel's (io.backend = \"uring\"): 'ip -s link' and tcpdump show it");
+}
+
 // 0 when the system does not say.
 std::uint64_t resident_bytes() {
   std::ifstream file("/proc/self/statm");
@@ -256,9 +262,13 @@ Result<void> Gateway::open_admin() {
             ::kill(::getpid(), SIGTERM);  // the program ends as it always does
           },
       .ports = [this]() -> Result<nlohmann::json> {
-        if (dpdk_) return dpdk_->ports();
-        return fail(ErrorCode::not_found,
-                    "the network is the kernel's (io.backend = \"uring\"): 'ip -s link' shows it");
+        if (!dpdk_) return no_device();
+        return dpdk_->ports();
+      },
+      .capture = [this](const Operations::Options::CaptureWanted& wanted)
+          -> Result<std::vector<std::string>> {
+        if (!dpdk_) return no_device();
+        return dpdk_->capture().start({.folder = wanted.folder, .time = wanted.time});
       }});
   options.more = operations_->commands(*control_);
   options.read_stored = [this](std::uint64_t account_id, std::uint32_t limit, auto done) {

@@ -96,6 +96,25 @@ class CommandLine {
             [] {
               return Call{{{"command", "ports"}}, ports_text};
             });
+    CLI::App* capture = command_on(
+        app_, "capture",
+        "Write the device's frames to a file for each thread, headers only, where TCP is our own",
+        "FOLDER", [this] {
+          return Call{{{"command", "capture"},
+                       {"folder", std::filesystem::absolute(target_).string()},
+                       {"seconds", seconds_}},
+                      [](const json& answer) {
+                        std::string out;
+                        for (const json& file : answer.at("files")) {
+                          out += file.get<std::string>() + ": being written for " +
+                                 std::to_string(answer.at("seconds").get<std::uint64_t>()) + " s\n";
+                        }
+                        return out;
+                      }};
+        });
+    capture->add_option("--seconds", seconds_, "How long")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 600));
     top_ = app_.add_subcommand("top", "What each thread does, second by second");
     top_->add_option("--interval", interval_s_, "Seconds between two tables")
         ->capture_default_str()
@@ -185,12 +204,12 @@ class CommandLine {
     return added;
   }
 
-  // A command that takes one argument and nothing else.
-  void command_on(CLI::App& parent, const char* name, const char* description, const char* argument,
-                  Make make) {
-    command(parent, name, description, std::move(make))
-        ->add_option(argument, target_, "")
-        ->required();
+  // A command that takes one argument.
+  CLI::App* command_on(CLI::App& parent, const char* name, const char* description,
+                       const char* argument, Make make) {
+    CLI::App* added = command(parent, name, description, std::move(make));
+    added->add_option(argument, target_, "")->required();
+    return added;
   }
 
   Call on_account(const char* name, std::function<std::string(const json&)> print) {
@@ -351,6 +370,7 @@ class CommandLine {
   unsigned uses_ = 1;
   unsigned expires_days_ = 0;
   unsigned limit_ = 20;
+  unsigned seconds_ = 10;
   unsigned spread_s_ = 10;
   CLI::App* top_ = nullptr;
   CLI::App* pages_ = nullptr;

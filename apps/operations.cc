@@ -23,6 +23,15 @@ void send(const control::AdminAnswer& answer, Result<json> result) {
   answer(*result);
 }
 
+// Where files go: not in a folder of the gateway's own choice.
+Result<std::string> folder_field(const json& request) {
+  auto folder = control::text_field(request, "folder");
+  if (folder && !folder->starts_with('/')) {
+    return fail(ErrorCode::invalid, "the folder must be given from the root");
+  }
+  return folder;
+}
+
 }  // namespace
 
 Operations::~Operations() {
@@ -32,27 +41,30 @@ Operations::~Operations() {
 
 std::map<std::string, control::AdminHandler, std::less<>> Operations::commands(
     control::Control& control) {
-  return {{"reload",
-           [this, &control](const json& request, Now, const control::AdminAnswer& answer) {
-             const auto fields = control::check_fields(request, {});
-             const auto left = fields ? take_over_config(control) : std::unexpected(fields.error());
-             if (!left) return send(answer, std::unexpected(left.error()));
-             send(answer, json{{"restart_needed", *left}});
-           }},
-          {"log_level",
-           [this](const json& request, Now, const control::AdminAnswer& answer) {
-             send(answer, set_level(request));
-           }},
-          {"ports",
-           [this](const json& request, Now, const control::AdminAnswer& answer) {
-             const auto fields = control::check_fields(request, {});
-             send(answer, fields ? options_.ports() : std::unexpected(fields.error()));
-           }},
-          {"drain", [this](const json& request, Now,
-                           const control::AdminAnswer& answer) { send(answer, drain(request)); }},
-          {"backup", [this](const json& request, Now, const control::AdminAnswer& answer) {
-             back_up(request, answer);
-           }}};
+  return {
+      {"reload",
+       [this, &control](const json& request, Now, const control::AdminAnswer& answer) {
+         const auto fields = control::check_fields(request, {});
+         const auto left = fields ? take_over_config(control) : std::unexpected(fields.error());
+         if (!left) return send(answer, std::unexpected(left.error()));
+         send(answer, json{{"restart_needed", *left}});
+       }},
+      {"log_level",
+       [this](const json& request, Now, const control::AdminAnswer& answer) {
+         send(answer, set_level(request));
+       }},
+      {"ports",
+       [this](const json& request, Now, const control::AdminAnswer& answer) {
+         const auto fields = control::check_fields(request, {});
+         send(answer, fields ? options_.ports() : std::unexpected(fields.error()));
+       }},
+      {"capture", [this](const json& request, Now,
+                         const control::AdminAnswer& answer) { send(answer, capture(request)); }},
+      {"drain", [this](const json& request, Now,
+                       const control::AdminAnswer& answer) { send(answer, drain(request)); }},
+      {"backup", [this](const json& request, Now, const control::AdminAnswer& answer) {
+         back_up(request, answer);
+       }}};
 }
 
 void Operations::reload(control::Control& control) {
@@ -118,15 +130,26 @@ void Operations::read_stored(std::uint64_t account_id, std::uint32_t limit,
 }
 
 // On a thread of its own: copying may take long, and control has shards to answer.
+Operations::Answer Operations::capture(const json& request) {
+  if (auto fields = control::check_fields(request, {"folder", "seconds"}); !fields) {
+    return std::unexpected(fields.error());
+  }
+  const auto folder = folder_field(request);
+  if (!folder) return std::unexpected(folder.error());
+  const auto seconds =
+      control::number_field(request, {.name = "seconds", .min = 1, .max = 600, .missing = 10});
+  if (!seconds) return std::unexpected(seconds.error());
+  const auto files = options_.capture({.folder = *folder, .time = std::chrono::seconds(*seconds)});
+  if (!files) return std::unexpected(files.error());
+  return json{{"files", *files}, {"seconds", *seconds}};
+}
+
 void Operations::back_up(const json& request, const control::AdminAnswer& answer) {
   if (auto fields = control::check_fields(request, {"folder"}); !fields) {
     return send(answer, std::unexpected(fields.error()));
   }
-  const auto folder = control::text_field(request, "folder");
+  const auto folder = folder_field(request);
   if (!folder) return send(answer, std::unexpected(folder.error()));
-  if (folder->empty() || folder->front() != '/') {
-    return send(answer, fail(ErrorCode::invalid, "the folder must be given from the root"));
-  }
   if (backing_up_) {
     return send(answer, fail(ErrorCode::unavailable, "a backup is running; try again later"));
   }

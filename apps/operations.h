@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <expected>
 #include <functional>
 #include <map>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "control/admin_server.h"
 #include "control/config.h"
@@ -33,6 +35,12 @@ class Operations {
     std::function<void(std::chrono::seconds spread)> drain;
     // The network device and each shard's end of it, where TCP is our own.
     std::function<Result<nlohmann::json>()> ports;
+    // Writes that device's frames to files for a time; the files' names.
+    struct CaptureWanted {
+      std::string folder;
+      std::chrono::seconds time;
+    };
+    std::function<Result<std::vector<std::string>>(const CaptureWanted&)> capture;
   };
 
   explicit Operations(Options options) : options_(std::move(options)) {}
@@ -58,6 +66,7 @@ class Operations {
   Result<std::vector<std::string>> take_over_config(control::Control& control);
   Answer set_level(const nlohmann::json& request);
   Answer drain(const nlohmann::json& request);
+  Answer capture(const nlohmann::json& request);
   void back_up(const nlohmann::json& request, const control::AdminAnswer& answer);
 
   const Options options_;

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import socket
+import struct
 import subprocess
 import time
 import unittest
@@ -301,6 +302,33 @@ class EndToEnd(unittest.TestCase):
         self.wait_for(lambda: gateway.metric("tcp_segments_received_total") > 3)
         self.wait_for(lambda: gateway.metric("network_packets_sent_total") > 3)
         self.assertIn("DRIVER'S COUNTER", gateway.control("ports").stdout)
+
+    def test_frames_are_captured_without_what_they_carry(self):
+        gateway = self.with_users("alice", "bob")
+        folder = os.path.join(gateway.folder, "frames")
+        if not USERSPACE:
+            self.assertIn("io.backend", gateway.control("capture", folder).stderr)
+            return
+        started = gateway.control("capture", folder, "--seconds", "2")
+        self.assertEqual(started.returncode, 0, started.stderr)
+        self.assertEqual(gateway.control("capture", folder + "2").returncode, 1, "one runs")
+        self.send(gateway, "alice", "bob", "hello")
+        files = [os.path.join(folder, f"shard-{shard}.pcap") for shard in range(gateway.shards)]
+        self.wait_for(lambda: gateway.control("capture", os.path.join(gateway.folder, "later")).returncode == 0)
+        frames = []
+        for path in files:
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+            with open(path, "rb") as file:
+                self.assertEqual(struct.unpack("=IHHIIII", file.read(24)), (0xA1B23C4D, 2, 4, 0, 0, 118, 1))
+                while head := file.read(16):
+                    _, nanoseconds, kept, size = struct.unpack("=IIII", head)
+                    self.assertLess(nanoseconds, 1_000_000_000)
+                    frames.append((size, file.read(kept)))
+                    self.assertEqual(len(frames[-1][1]), kept)
+        of_clients = [(size, frame) for size, frame in frames if frame[12:14] == b"\x08\x00" and frame[23] == 6]
+        self.assertTrue(any(size > 200 for size, _ in of_clients), "a frame with a payload")
+        for _, frame in of_clients:
+            self.assertEqual(len(frame), 34 + (frame[46] >> 4) * 4, "no more than headers")
 
     def test_nothing_of_a_delivered_message_is_left(self):
         gateway = self.with_users("alice", "bob")

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "dataplane/io/dpdk/capture.h"
 #include "dataplane/io/dpdk/packet_sleep.h"
 #include "dataplane/io/dpdk/publish_stack.h"
 #include "dataplane/io/stream.h"
@@ -53,14 +54,16 @@ class PacketBackend {
     std::uint16_t shard = 0;
     tcp::StackSettings stack;
     std::string description;                    // of the device, for the log
-    queues::StackCounters* counters = nullptr;  // outlives the backend
+    queues::StackCounters* counters = nullptr;  // this and the next outlive the backend
+    Capture* capture = nullptr;
   };
 
   // `options.stack.network` passed tcp::check(). `random` outlives the backend.
   PacketBackend(const Options& options, std::unique_ptr<Link> link, RandomSource& random)
       : options_(options),
         link_(std::move(link)),
-        stack_(options.stack, options.shard, random, *link_) {}
+        port_{*link_, options.capture},
+        stack_(options.stack, options.shard, random, port_) {}
 
   // Errors: exists when it listens there already, invalid for a host that is no address of ours,
   // limit.
@@ -109,11 +112,13 @@ class PacketBackend {
     start_once(now.instant);
     const tcp::Events events(handler);
     const bool woken = sleep_.woken();
+    port_.now = now;
     stack_.flush(now.instant, events);
     link_->flush();
     std::size_t done = 0;
     if (budget > 0) {
       auto take = [&](MutableBytes frame, tcp::RxHints hints) {
+        if (options_.capture != nullptr) options_.capture->record(frame, now);
         stack_.receive(frame, hints, now.instant, events);
       };
       done = link_->receive(budget, take);
@@ -128,6 +133,21 @@ class PacketBackend {
   const Link& link() const { return *link_; }
 
  private:
+  // The link, with an eye on what leaves.
+  struct WatchedPort {
+    Link& link;
+    Capture* capture;
+    Now now{};
+    MutableBytes open{};
+
+    tcp::PortFeatures features() const { return link.features(); }
+    MutableBytes frame(std::size_t size) { return open = link.frame(size); }
+    void send(const tcp::TxHints& hints) {
+      if (capture != nullptr) capture->record(open, now);
+      link.send(hints);
+    }
+  };
+
   // How long packets may wait where no interrupt tells of them: a tenth of what a good network
   // takes to bring them.
   static constexpr Duration blind_sleep = std::chrono::microseconds(100);
@@ -156,6 +176,7 @@ class PacketBackend {
 
   const Options options_;
   const std::unique_ptr<Link> link_;
+  WatchedPort port_;
   tcp::Stack stack_;
   PacketSleep sleep_;
   std::uint32_t polls_ = 0;
