@@ -21,9 +21,7 @@ tcp::NetworkSettings network_of(const control::Config::Io& io, const tcp::MacAdd
   if (io.vlan != 0) network.vlan = static_cast<std::uint16_t>(io.vlan);
   // check_config has read them all.
   network.addresses = *parse_ip_prefixes(io.addresses);
-  for (const IpRoute& route : *parse_ip_routes(io.routes)) {
-    network.routes.push_back({route.destination, route.gateway});
-  }
+  network.routes = *parse_ip_routes(io.routes);
   for (const IpPrefix& gateway : *parse_ip_prefixes(io.gateway)) {
     const bool v4 = gateway.address.is_v4();
     network.routes.push_back({*parse_ip_prefix(v4 ? "0.0.0.0/0" : "::/0"), gateway.address});

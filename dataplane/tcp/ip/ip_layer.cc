@@ -27,7 +27,7 @@ IpLayer::IpLayer(const NetworkSettings& settings, PortView port, RandomSource& r
 void IpLayer::start(Instant now) {
   now_ = now;
   if (settings_.link == LinkMode::raw_ip) return;
-  for (const Route& route : settings_.routes) neighbours_.keep(route.gateway, now);
+  for (const IpRoute& route : settings_.routes) neighbours_.keep(route.gateway, now);
   for (Addresses::Own& own : addresses_.all()) {
     own.announcements_left = announcements;
     own.due = now;

@@ -13,7 +13,7 @@ Routes::Routes(const NetworkSettings& settings) {
     entries_.push_back({prefix, true, v4, {}});
   }
   if (v6) entries_.push_back({{IpAddress{{0xfe, 0x80}}, 10}, true, false, {}});
-  for (const Route& route : settings.routes) {
+  for (const IpRoute& route : settings.routes) {
     entries_.push_back({route.destination, false, route.gateway.is_v4(), route.gateway});
   }
   std::ranges::sort(entries_, std::greater{}, [](const Entry& entry) {

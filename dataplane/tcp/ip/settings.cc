@@ -49,7 +49,7 @@ bool is_on_link(const NetworkSettings& settings, const IpAddress& gateway) {
   });
 }
 
-Result<void> check_route(const NetworkSettings& settings, const Route& route) {
+Result<void> check_route(const NetworkSettings& settings, const IpRoute& route) {
   if (route.destination.address.is_v4() != route.gateway.is_v4() &&
       !(route.destination.bits == 0 && !route.gateway.is_v4())) {
     return invalid("a route and its gateway are both of IPv4 or both of IPv6");
@@ -84,7 +84,7 @@ Result<void> check(const NetworkSettings& settings) {
   if (settings.routes.size() > routes_max) {
     return invalid("there are at most " + std::to_string(routes_max) + " routes");
   }
-  for (const Route& route : settings.routes) {
+  for (const IpRoute& route : settings.routes) {
     if (auto checked = check_route(settings, route); !checked) return checked;
   }
   return {};

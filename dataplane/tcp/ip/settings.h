@@ -21,11 +21,6 @@ enum class LinkMode : std::uint8_t {
   raw_ip,  // frames are IP packets: no neighbours, no broadcast
 };
 
-struct Route {
-  IpPrefix destination;  // IPv4's bits count from 96, as IpPrefix says; so 0.0.0.0/0 has 96
-  IpAddress gateway;     // on the link
-};
-
 struct NeighbourSettings {
   std::uint32_t entries_max = 1024;
   std::uint32_t waiting_max = 64;  // packets, one for each unresolved neighbour
@@ -42,7 +37,7 @@ struct NetworkSettings {
   std::optional<std::uint16_t> vlan;  // 1-4094
   std::size_t mtu = 1500;             // bytes of IP packet: mtu_min_v4, or mtu_min_v6 with IPv6
   std::vector<IpPrefix> addresses;    // ours, each with the prefix that is on the link
-  std::vector<Route> routes;
+  std::vector<IpRoute> routes;        // by gateways on the link
   // A link-local address made from the MAC (RFC 4291, appendix A), when there is another of IPv6.
   bool link_local = true;
   // Every unicast destination is ours: for tools that choose the addresses. With raw_ip only.
