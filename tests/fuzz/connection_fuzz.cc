@@ -38,6 +38,7 @@ struct Checker {
     GODWIT_CHECK(event.number >= 1 && event.number <= sent);
     refused = std::max(refused, event.number);
   }
+  void operator()(const client::Listed&) { GODWIT_CHECK(!ended); }
   void operator()(const client::Answered&) { GODWIT_CHECK(!ended); }
   void operator()(const client::Noticed&) { GODWIT_CHECK(!ended); }
   void operator()(const BacklogEnd&) { GODWIT_CHECK(!ended); }
