@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vector>
 
+#include "protocol/stanza_layout.h"
 #include "tests/protocol/rewrite.h"
 
 // The plaintext of a frame, as a gateway and as a client read it: whatever is read is written back
@@ -33,7 +34,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     GODWIT_CHECK(encoded.size() <= stanza_size_max);
     const bool by_gateway = check(*stanza, encoded, Side::from_client);
     const bool by_client = check(*stanza, encoded, Side::from_gateway);
-    GODWIT_CHECK(by_client || !by_gateway);
+    // What a gateway reads a client reads too, but for what only clients say.
+    const bool says_devices = stanza->type == StanzaType::message && !stanza->content.empty() &&
+                              (stanza->content[0] & layout::message_has_digest) != 0;
+    GODWIT_CHECK(by_client || !by_gateway || says_devices);
   }
   return 0;
 }
