@@ -56,6 +56,8 @@ class PacketBackend {
     std::string description;                    // of the device, for the log
     queues::StackCounters* counters = nullptr;  // this and the next outlive the backend
     Capture* capture = nullptr;
+    // An answer comes back to this shard: not where several share a device.
+    bool dials = true;
   };
 
   // `options.stack.network` passed tcp::check(). `random` outlives the backend.
@@ -79,9 +81,12 @@ class PacketBackend {
   }
   void stop_listening() { stack_.tcp().stop_listening(); }
   // Errors: limit at connections_max, invalid for a host that is no address, unavailable without
-  // an address of ours to reach it from.
+  // an address of ours to reach it from or where this shard does not dial.
   Result<ConnectionName> connect(const Endpoint& endpoint) {
     begin();
+    if (!options_.dials) {
+      return fail(ErrorCode::unavailable, "a shard that shares its device cannot dial");
+    }
     const auto address = parse_ip_address(endpoint.host);
     if (!address) return fail(ErrorCode::invalid, "'" + endpoint.host + "' is no address");
     return stack_.connect(*address, endpoint.port);
