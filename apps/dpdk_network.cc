@@ -99,6 +99,7 @@ nlohmann::json DpdkNetwork::ports() const {
       }
       row[name] = counters->get(static_cast<queues::StackMetric>(i));
     }
+    row["frames_not_captured"] = captures_[shards.size()]->lost();
     shards.push_back(std::move(row));
   }
   json port{{"device", config_.io.device},          {"description", device_->describe()},
@@ -115,7 +116,8 @@ std::unique_ptr<dataplane::io::DpdkBackend> DpdkNetwork::backend(std::uint16_t s
       .stack = {.network = network_, .tcp = {}},
       .description = "DPDK: " + device_->describe() + ", " + eal_.describe(),
       .counters = counters_[shard].get(),
-      .capture = captures_[shard].get()};
+      .capture = captures_[shard].get(),
+      .dials = device_->shards() == 1};
   options.stack.tcp.connections_max = config_.limits.connections_max;
   options.stack.tcp.buffer_bytes = queue_bytes;
   return std::make_unique<dataplane::io::DpdkBackend>(

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -106,7 +107,15 @@ void PacketCapture::run(std::chrono::seconds time) {
   lock.unlock();
   for (auto* shard : shards_) shard->stop();
   write_what_came();
-  for (File& file : files_) file.out.close();
+  std::uint64_t left_out = 0;
+  for (File& file : files_) {
+    file.out.close();
+    left_out += file.left_out;
+  }
+  if (left_out > 0) {
+    spdlog::warn("capture: {} frames are not in the files, which are full or cannot be written",
+                 left_out);
+  }
   lock.lock();
   running_ = false;
 }
@@ -116,7 +125,10 @@ void PacketCapture::write_what_came() {
     File& file = files_[shard];
     shards_[shard]->drain([&](const CapturedFrame& frame) {
       const std::uint64_t size = sizeof(FrameHead) + frame.kept;
-      if (file.bytes + size > file_bytes_max || !file.out) return;
+      if (file.bytes + size > file_bytes_max || !file.out) {
+        ++file.left_out;
+        return;
+      }
       constexpr std::uint64_t second = 1'000'000'000;
       write_head(file.out,
                  FrameHead{.seconds = static_cast<std::uint32_t>(frame.unix_ns / second),

@@ -44,6 +44,7 @@ class PacketCapture {
   struct File {
     std::ofstream out;
     std::uint64_t bytes = 0;
+    std::uint64_t left_out = 0;  // frames
   };
 
   void run(std::chrono::seconds time);
