@@ -2,9 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 
+#include "tests/dataplane/tcp/goodput_page.h"
 #include "tests/dataplane/tcp/two_stacks.h"
 
 // Goodput over loss and buffer size, in virtual time, as a table that is kept in
@@ -79,13 +78,7 @@ std::string table() {
 }
 
 TEST(Goodput, IsWhatTheTableSays) {
-  const std::string found = table();
-  std::ofstream("goodput.md") << found;
-  std::ifstream file(GODWIT_GOODPUT_PAGE);
-  ASSERT_TRUE(file) << GODWIT_GOODPUT_PAGE;
-  std::stringstream page;
-  page << file.rdbuf();
-  EXPECT_NE(page.str().find(found), std::string::npos) << "the table is now\n" << found;
+  expect_page_has(GODWIT_GOODPUT_PAGE, table(), "goodput.md");
 }
 
 }  // namespace

@@ -3,9 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 
+#include "tests/dataplane/tcp/goodput_page.h"
 #include "tests/dataplane/tcp/two_stacks.h"
 
 // Goodput over loss and the buffers of the two ends, in virtual time, as a table that is kept in
@@ -78,13 +77,7 @@ std::string table() {
 }
 
 TEST(Netsim, IsWhatTheTableSays) {
-  const std::string found = table();
-  std::ofstream("netsim.md") << found;
-  std::ifstream file(GODWIT_NETSIM_PAGE);
-  ASSERT_TRUE(file) << GODWIT_NETSIM_PAGE;
-  std::stringstream page;
-  page << file.rdbuf();
-  EXPECT_NE(page.str().find(found), std::string::npos) << "the table is now\n" << found;
+  expect_page_has(GODWIT_NETSIM_PAGE, table(), "netsim.md");
 }
 
 }  // namespace
