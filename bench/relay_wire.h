@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/random.h"
+#include "client/load/load_client.h"
 #include "crypto/aead.h"
 
 // What the relay and its clients agree on instead of a handshake: a client sends its number, four
@@ -21,6 +22,14 @@ inline crypto::TransportKey relay_key(std::uint32_t client, RelayDirection direc
   SeededRandom(std::uint64_t{client} * 2 + static_cast<std::uint8_t>(direction))
       .fill({key.key.data(), 32});
   return key;
+}
+
+inline client::load::RelaySession relay_session(std::uint32_t client) {
+  client::load::RelaySession session{.hello = std::vector<std::uint8_t>(relay_hello_size),
+                                     .send = relay_key(client, RelayDirection::to_relay),
+                                     .receive = relay_key(client, RelayDirection::to_client)};
+  ByteWriter(session.hello).u32(client);
+  return session;
 }
 
 }  // namespace godwit::bench

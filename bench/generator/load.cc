@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "bench/relay_wire.h"
+
 namespace godwit::bench {
 
 namespace {
@@ -48,14 +50,15 @@ Result<void> Load::connect_one(std::uint32_t slot) {
       !ring_->adopt(slot, descriptor)) {
     return fail(ErrorCode::io, std::string("connect: ") + std::strerror(errno));
   }
+  const LoadClient::Options client{.goal = options_.goal,
+                                   .account = options_.accounts[slot],
+                                   .partner = options_.accounts[slot ^ 1].user,
+                                   .domain = options_.domain,
+                                   .payload = payload_};
   members_[slot].client =
-      std::make_unique<LoadClient>(LoadClient::Options{.server = options_.server,
-                                                       .goal = options_.goal,
-                                                       .account = options_.accounts[slot],
-                                                       .partner = options_.accounts[slot ^ 1].user,
-                                                       .domain = options_.domain,
-                                                       .payload = payload_},
-                                   random_);
+      options_.server == Server::relay
+          ? std::make_unique<LoadClient>(client, relay_session(client.account.number), random_)
+          : std::make_unique<LoadClient>(client, random_);
   ring_->receive(slot);
   mark_dirty(slot);
   return {};
@@ -68,7 +71,7 @@ Result<void> Load::connect_until(std::size_t count) {
     while (connected_ < count && connected_ - reached_goal_ < handshakes_at_once) {
       const auto slot = static_cast<std::uint32_t>(connected_++);
       if (auto done = connect_one(slot); !done) return done;
-      if (options_.server == LoadClient::Server::relay) {
+      if (options_.server == Server::relay) {
         members_[slot].counted = true;
         ++reached_goal_;
       }

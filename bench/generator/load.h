@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/generator/load_client.h"
 #include "bench/loop/ring.h"
+#include "client/load/load_client.h"
 
 // Many LoadClients on one thread and one ring, against one server, in pairs: accounts 2n and 2n+1.
 //
@@ -22,6 +22,12 @@
 // Not thread safe. An error of any client is an error of the whole load.
 
 namespace godwit::bench {
+
+using client::load::load_payload_size_max;
+using client::load::load_payload_size_min;
+using client::load::LoadAccount;
+using client::load::LoadClient;
+using client::load::make_accounts;
 
 enum class Pacing : std::uint8_t { reply, recipient };
 
@@ -37,8 +43,9 @@ struct LoadCounters {
 
 class Load {
  public:
+  enum class Server : std::uint8_t { gateway, relay };
   struct Options {
-    LoadClient::Server server = LoadClient::Server::gateway;
+    Server server = Server::gateway;
     LoadClient::Goal goal = LoadClient::Goal::log_in;
     std::uint16_t port = 0;
     std::span<LoadAccount> accounts;  // an even number

@@ -38,8 +38,8 @@ std::vector<std::string> relay_command(const BenchSettings& settings) {
   return command;
 }
 
-Result<ServerProcess> start_server(const BenchSettings& settings, LoadClient::Server server) {
-  const bool gateway = server == LoadClient::Server::gateway;
+Result<ServerProcess> start_server(const BenchSettings& settings, Load::Server server) {
+  const bool gateway = server == Load::Server::gateway;
   return ServerProcess::start(
       {.command = gateway ? godwitd_command(settings) : relay_command(settings),
        .core = settings.server_core,
@@ -48,16 +48,16 @@ Result<ServerProcess> start_server(const BenchSettings& settings, LoadClient::Se
 
 // A server and its load.
 struct Side {
-  LoadClient::Server server;
+  Load::Server server;
   ServerProcess process;
   std::unique_ptr<Load> load;
 };
 
-Result<Side> start_side(const BenchSettings& settings, LoadClient::Server server,
+Result<Side> start_side(const BenchSettings& settings, Load::Server server,
                         std::span<LoadAccount> accounts, RandomSource& random) {
   auto process = start_server(settings, server);
   if (!process) return std::unexpected(process.error());
-  const bool relay = server == LoadClient::Server::relay;
+  const bool relay = server == Load::Server::relay;
   auto load =
       Load::create({.server = server,
                     .port = process->port(),
@@ -137,7 +137,7 @@ std::string idle_mode(const BenchSettings& settings) {
 
 Result<RegistrationCost> register_accounts(const BenchSettings& settings,
                                            std::span<LoadAccount> accounts, RandomSource& random) {
-  auto process = start_server(settings, LoadClient::Server::gateway);
+  auto process = start_server(settings, Load::Server::gateway);
   if (!process) return std::unexpected(process.error());
   auto load = Load::create(
       {.goal = LoadClient::Goal::register_account, .port = process->port(), .accounts = accounts},
@@ -153,9 +153,9 @@ Result<RegistrationCost> register_accounts(const BenchSettings& settings,
 
 Result<MessageCost> measure_messages(const BenchSettings& settings, PairedAccounts accounts,
                                      unsigned window, RandomSource& random) {
-  auto relay = start_side(settings, LoadClient::Server::relay, accounts.relay, random);
+  auto relay = start_side(settings, Load::Server::relay, accounts.relay, random);
   if (!relay) return std::unexpected(relay.error());
-  auto gateway = start_side(settings, LoadClient::Server::gateway, accounts.gateway, random);
+  auto gateway = start_side(settings, Load::Server::gateway, accounts.gateway, random);
   if (!gateway) return std::unexpected(gateway.error());
   MessageCost cost{.connections = accounts.gateway.size(), .window = window};
   for (Side* side : {&*relay, &*gateway}) {
@@ -178,7 +178,7 @@ Result<MessageCost> measure_messages(const BenchSettings& settings, PairedAccoun
 
 Result<SessionCost> measure_sessions(const BenchSettings& settings, std::span<LoadAccount> accounts,
                                      RandomSource& random) {
-  auto side = start_side(settings, LoadClient::Server::gateway, accounts, random);
+  auto side = start_side(settings, Load::Server::gateway, accounts, random);
   if (!side) return std::unexpected(side.error());
   std::this_thread::sleep_for(std::chrono::seconds(1));
   const MemoryUse empty = side->process.memory();

@@ -6,13 +6,17 @@
 #include <span>
 
 #include "base/random.h"
-#include "bench/generator/load_client.h"
+#include "client/load/load_client.h"
 
 // Two registered clients of whom the first sends the second all it can, and the second reads, or
 // never does, or is away, or fetches what waits. Correct otherwise: a gateway has no reason to end
 // them. Blocking sockets; meant for a process of its own.
 
 namespace godwit::bench {
+
+using client::load::LoadAccount;
+using client::load::LoadClient;
+using client::load::make_accounts;
 
 enum class Greed : std::uint8_t { sends, never_reads, fills, fetches };
 

@@ -7,12 +7,16 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "bench/generator/load_client.h"
+#include "client/load/load_client.h"
 
 // Good clients in pairs that send each other little, and how long it takes to arrive: what others
 // feel of whatever else a gateway is put to. Plain non-blocking sockets and epoll. Not thread safe.
 
 namespace godwit::bench {
+
+using client::load::LoadAccount;
+using client::load::LoadClient;
+using client::load::make_accounts;
 
 struct Latency {
   std::size_t messages = 0;

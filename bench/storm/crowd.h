@@ -8,13 +8,18 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "bench/generator/load_client.h"
+#include "client/load/load_client.h"
 
 // Many clients that want to be connected and come back by the rules of client/client.cc when they
 // are not: exponential back-off with full jitter, or when the gateway has told them. One thread,
 // epoll.
 
 namespace godwit::bench {
+
+using client::load::load_payload_size_min;
+using client::load::LoadAccount;
+using client::load::LoadClient;
+using client::load::make_accounts;
 
 class Crowd {
  public:

@@ -17,12 +17,13 @@
 // that its partner's come once and in order, and acknowledges them in the frame that carries its
 // next message.
 //
-// Against the relay the same class writes the same stanzas into the same frames; only the handshake
-// and the login are missing, and the partner reads what the gateway would have read.
+// Against a bare relay, which the benchmarks put beside the gateway, the same class writes the same
+// stanzas into the same frames; only the handshake and the login are missing, and the partner reads
+// what the gateway would have read.
 //
 // It takes the server's certificate as it comes. Not thread safe.
 
-namespace godwit::bench {
+namespace godwit::client::load {
 
 inline constexpr std::size_t load_payload_size_min = 8;
 inline constexpr std::size_t load_payload_size_max = 1024;
@@ -42,12 +43,17 @@ struct LoadAccount {
 std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random,
                                        std::uint64_t first = 491'700'000'000);
 
+// What both ends of a connection to a relay know beforehand, in place of a handshake.
+struct RelaySession {
+  std::vector<std::uint8_t> hello;  // the first bytes sent, before all frames
+  crypto::TransportKey send;
+  crypto::TransportKey receive;
+};
+
 class LoadClient {
  public:
-  enum class Server : std::uint8_t { gateway, relay };
   enum class Goal : std::uint8_t { register_account, log_in };  // the first logs in after it
   struct Options {
-    Server server = Server::gateway;
     Goal goal = Goal::log_in;
     LoadAccount& account;
     const std::string& partner;
@@ -57,6 +63,8 @@ class LoadClient {
   };
 
   LoadClient(const Options& options, RandomSource& random);
+  // To a relay: at its goal from the start.
+  LoadClient(const Options& options, RelaySession session, RandomSource& random);
 
   // What arrived, decrypted where it lies. Returns how many messages that was; an error says what
   // the server or the ledger got wrong and ends the client.
@@ -70,7 +78,7 @@ class LoadClient {
   std::uint32_t retry_after_ms() const { return retry_after_ms_; }
   bool ack_due() const { return acknowledged_ != received_; }
   // All messages sent have been settled: always so on a relay, which settles nothing.
-  bool settled() const { return settled_ == number_ || options_.server == Server::relay; }
+  bool settled() const { return settled_ == number_ || relay_; }
   std::uint64_t frames_sent() const { return send_.counter; }
 
   // Bytes to send: the caller moves them out.
@@ -89,6 +97,7 @@ class LoadClient {
   void seal(Bytes plain);
 
   const Options options_;
+  const bool relay_ = false;
   RandomSource& random_;
   std::unique_ptr<crypto::NoiseHandshake> noise_;
   crypto::TransportKey send_;
@@ -105,4 +114,4 @@ class LoadClient {
   bool reached_goal_ = false;
 };
 
-}  // namespace godwit::bench
+}  // namespace godwit::client::load

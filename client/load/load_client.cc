@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/generator/load_client.h"
+#include "client/load/load_client.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "bench/relay_wire.h"
 #include "protocol/frame.h"
 #include "protocol/preamble.h"
 
-namespace godwit::bench {
+namespace godwit::client::load {
 
 using protocol::StanzaType;
 
@@ -33,15 +32,6 @@ std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random,
 
 LoadClient::LoadClient(const Options& options, RandomSource& random)
     : options_(options), random_(random) {
-  if (options_.server == Server::relay) {
-    const std::uint32_t number = options_.account.number;
-    send_ = relay_key(number, RelayDirection::to_relay);
-    receive_ = relay_key(number, RelayDirection::to_client);
-    output_.resize(relay_hello_size);
-    ByteWriter(output_).u32(number);
-    transport_ = reached_goal_ = true;
-    return;
-  }
   auto noise = crypto::NoiseHandshake::start({.pattern = crypto::NoisePattern::xx_hfs,
                                               .initiator = true,
                                               .prologue = preamble,
@@ -51,6 +41,16 @@ LoadClient::LoadClient(const Options& options, RandomSource& random)
   output_.assign(preamble.begin(), preamble.end());
   write_handshake();
 }
+
+LoadClient::LoadClient(const Options& options, RelaySession session, RandomSource& random)
+    : options_(options),
+      relay_(true),
+      random_(random),
+      send_(std::move(session.send)),
+      receive_(std::move(session.receive)),
+      output_(std::move(session.hello)),
+      transport_(true),
+      reached_goal_(true) {}
 
 void LoadClient::write_handshake() {
   std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> message;
@@ -158,7 +158,7 @@ Result<unsigned> LoadClient::on_stanza(const protocol::RawStanza& stanza) {
     case StanzaType::ack: {
       const auto ack = protocol::read_ack(stanza.content);
       if (!ack) return fail(ErrorCode::malformed, "a bad ack");
-      if (options_.server == Server::relay) return 0;  // the partner's
+      if (relay_) return 0;  // the partner's
       if (ack->upto > number_ || ack->upto < settled_) {
         return fail(ErrorCode::corrupt, "an ack of what was never sent, or one that goes back");
       }
@@ -208,14 +208,13 @@ Result<void> LoadClient::on_session_ready(Bytes content) {
 }
 
 Result<unsigned> LoadClient::on_message(Bytes content) {
-  const bool from_gateway = options_.server == Server::gateway;
   protocol::JidScratch scratch;
   const auto message = protocol::read_message(
       content, {options_.domain},
-      from_gateway ? protocol::Side::from_gateway : protocol::Side::from_client, scratch);
+      relay_ ? protocol::Side::from_client : protocol::Side::from_gateway, scratch);
   if (!message) return fail(ErrorCode::malformed, "a bad message");
   LoadAccount& account = options_.account;
-  const std::string& named = from_gateway ? options_.partner : account.user;
+  const std::string& named = relay_ ? account.user : options_.partner;
   const bool whole = message->peer.user == named &&
                      message->payload.size() == options_.payload.size() &&
                      ByteReader(message->payload).u64() == message->id &&
@@ -267,4 +266,4 @@ void LoadClient::seal(Bytes plain) {
   GODWIT_CHECK(crypto::seal(send_, {}, plain, frame.subspan(protocol::length_prefix_size)));
 }
 
-}  // namespace godwit::bench
+}  // namespace godwit::client::load
