@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
+#include "crypto/kem/avx2.h"
 #include "crypto/kem/keccak_permutation.h"
 
-// The only file that is compiled for AVX2, and it is called only where the processor has it. It
-// includes no header of the project that has inline functions, so that none of them is compiled so.
+namespace godwit::crypto::avx2 {
 
-namespace godwit::crypto::keccak {
-
-using Lanes [[gnu::vector_size(32)]] = std::uint64_t;
-using States = std::uint64_t[lane_count][4];
-
-void permute_four_avx2(States& states);
-
-void permute_four_avx2(States& states) {
-  Lanes lanes[lane_count];
+void permute_four(std::uint64_t (&states)[25][4]) {
+  using Lanes [[gnu::vector_size(32)]] = std::uint64_t;
+  Lanes lanes[keccak::lane_count];
   std::memcpy(lanes, states, sizeof lanes);
-  permute(lanes);
+  keccak::permute(lanes);
   std::memcpy(states, lanes, sizeof lanes);
 }
 
-}  // namespace godwit::crypto::keccak
+}  // namespace godwit::crypto::avx2

@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 #include "crypto/constant_time.h"
+#include "crypto/kem/avx2.h"
 #include "crypto/kem/keccak_permutation.h"
 
 namespace godwit::crypto {
@@ -22,10 +23,6 @@ void permute_four_portable(KeccakFour::States& states) {
 
 }  // namespace
 
-KeccakPath keccak_path() {
-  return __builtin_cpu_supports("avx2") ? KeccakPath::avx2 : KeccakPath::portable;
-}
-
 void KeccakFour::absorb(std::span<const std::uint8_t, 32> seed,
                         const std::array<std::array<std::uint8_t, 2>, 4>& suffixes,
                         std::size_t suffix_size) {
@@ -42,8 +39,8 @@ void KeccakFour::absorb(std::span<const std::uint8_t, 32> seed,
 }
 
 void KeccakFour::squeeze(const std::array<MutableBytes, 4>& out) {
-  if (path_ == KeccakPath::avx2) {
-    keccak::permute_four_avx2(states_);
+  if (path_ == KemPath::avx2) {
+    avx2::permute_four(states_);
   } else {
     permute_four_portable(states_);
   }

@@ -6,23 +6,18 @@
 
 #include "base/bytes.h"
 #include "crypto/kem/keccak.h"
+#include "crypto/kem/path.h"
 
 // Four sponges that permute together, for the many short SHAKEs of sampling. Constant time in what
 // is hashed. Not thread safe; one object per thread.
 
 namespace godwit::crypto {
 
-// Both give the same bytes.
-enum class KeccakPath : std::uint8_t { portable, avx2 };
-
-// What this processor can do, and the operating system lets it.
-KeccakPath keccak_path();
-
 class KeccakFour {
  public:
   using States = std::uint64_t[25][4];  // lane by lane, as a vector register wants them
 
-  KeccakFour(KeccakKind kind, KeccakPath path) : kind_(kind), path_(path) {}
+  KeccakFour(KeccakKind kind, KemPath path) : kind_(kind), path_(path) {}
   KeccakFour(const KeccakFour&) = delete;
   KeccakFour& operator=(const KeccakFour&) = delete;
   ~KeccakFour() { sodium_memzero(states_, sizeof states_); }
@@ -36,13 +31,8 @@ class KeccakFour {
 
  private:
   KeccakKind kind_;
-  KeccakPath path_;
+  KemPath path_;
   States states_ = {};
 };
-
-namespace keccak {
-// REQUIRES: a processor with AVX2.
-void permute_four_avx2(KeccakFour::States& states);
-}  // namespace keccak
 
 }  // namespace godwit::crypto

@@ -12,11 +12,10 @@ std::span<Byte, Size> part(std::span<Byte, Whole> bytes, std::size_t i) {
   return bytes.subspan(i * Size).template first<Size>();
 }
 
-// row * column, still to be multiplied by R.
-template <std::size_t Rank>
-void inner_product(Poly& sum, const Poly* row, const PolyVector<Rank>& column) {
-  sum = {};
-  for (std::size_t j = 0; j < Rank; ++j) multiply_add(sum, row[j], column[j]);
+template <std::size_t Size>
+std::span<const Poly> row(const std::array<Poly, Size>& matrix, std::size_t i) {
+  constexpr std::size_t side = Size == 9 ? 3 : 4;
+  return std::span(matrix).subspan(i * side, side);
 }
 
 }  // namespace
@@ -35,7 +34,7 @@ void Pke<Set>::generate(const Generate& call) {
   }
   Wiped<Poly> sum;
   for (std::size_t i = 0; i < sizes.rank; ++i) {
-    inner_product(*sum, &matrix[i * sizes.rank], s);
+    inner_product(*sum, row(matrix, i), s);
     multiply_by_r(*sum);
     ntt(e[i]);
     add(*sum, e[i]);
@@ -58,7 +57,7 @@ void Pke<Set>::encrypt_u(const EncryptU& call) {
   sample_noise(*noise, call.coins, sizes.rank);
   Wiped<Poly> u;
   for (std::size_t i = 0; i < sizes.rank; ++i) {
-    inner_product(*u, &matrix[i * sizes.rank], *call.ephemeral);
+    inner_product(*u, row(matrix, i), *call.ephemeral);
     inverse_ntt(*u);
     add(*u, (*noise)[i]);
     reduce(*u);
@@ -76,7 +75,7 @@ void Pke<Set>::encrypt_v(const EncryptV& call) {
     Poly other;
   };
   Wiped<Secrets> secrets;
-  inner_product(secrets->v, t.data(), *call.ephemeral);
+  inner_product(secrets->v, t, *call.ephemeral);
   inverse_ntt(secrets->v);
   sample_noise({&secrets->other, 1}, call.coins, 2 * sizes.rank);
   add(secrets->v, secrets->other);
@@ -102,7 +101,7 @@ void Pke<Set>::decrypt(std::span<std::uint8_t, 32> message, VectorBytes private_
     decompress<sizes.u_bits>(u[i], part<size>(ciphertext, i));
     ntt(u[i]);
   }
-  inner_product(secrets->product, secrets->s.data(), u);
+  inner_product(secrets->product, secrets->s, u);
   inverse_ntt(secrets->product);
   decompress<sizes.v_bits>(secrets->w, ciphertext.template last<sizes.ciphertext_v>());
   subtract(secrets->w, secrets->product);

@@ -4,6 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+
+#include "crypto/kem/path.h"
+#include "crypto/kem/ring.h"
 
 // The ring of ML-KEM and Kyber: polynomials modulo X^256 + 1 with coefficients modulo q = 3329
 // (FIPS 203, sections 2.4 and 4.3). Internal to crypto/kem. Thread safe.
@@ -14,9 +18,6 @@
 
 namespace godwit::crypto {
 
-inline constexpr std::size_t poly_size = 256;
-inline constexpr std::int16_t kem_q = 3329;
-
 struct alignas(32) Poly {
   std::array<std::int16_t, poly_size> c;
 };
@@ -26,15 +27,13 @@ using PolyVector = std::array<Poly, Rank>;
 
 // value / R modulo q, below q either way. REQUIRES: |value| < q * 2^15.
 constexpr std::int16_t montgomery_reduce(std::int32_t value) {
-  constexpr std::int16_t q_inverse = -3327;  // of q modulo R
   const auto factor = static_cast<std::int16_t>(static_cast<std::int16_t>(value) * q_inverse);
   return static_cast<std::int16_t>((value - factor * kem_q) >> 16);
 }
 
 // The centred coefficient, of any 16-bit one (Barrett's method).
 constexpr std::int16_t barrett_reduce(std::int16_t value) {
-  constexpr std::int32_t reciprocal = ((1 << 26) + kem_q / 2) / kem_q;
-  const std::int32_t quotient = (reciprocal * value + (1 << 25)) >> 26;
+  const std::int32_t quotient = (q_reciprocal * value + (1 << 25)) >> 26;
   return static_cast<std::int16_t>(value - quotient * kem_q);
 }
 
@@ -44,20 +43,21 @@ constexpr std::uint16_t least(std::int16_t centred) {
 }
 
 // Algorithm 9, in place. Takes coefficients below q either way; gives centred ones.
-void ntt(Poly& poly);
-// Algorithm 10, in place, and times R, which undoes the division of multiply_add. Takes
-// coefficients below 8q either way; gives centred ones.
-void inverse_ntt(Poly& poly);
-// sum += left * right / R in the domain of the transform (algorithms 11 and 12). Takes factors
-// below q either way; each call adds less than 2q either way, so a sum of four fits.
-void multiply_add(Poly& sum, const Poly& left, const Poly& right);
-// Times R: undoes the division of multiply_add without leaving the domain. Takes any coefficients;
+void ntt(Poly& poly, KemPath path = kem_path());
+// Algorithm 10, in place, and times R, which undoes the division of inner_product. Takes
+// coefficients below q either way; gives centred ones.
+void inverse_ntt(Poly& poly, KemPath path = kem_path());
+// The sum of row[i] * column[i] / R in the domain of the transform (algorithms 11 and 12). Takes
+// coefficients below q either way, and gives such. REQUIRES: two vectors of at most four.
+void inner_product(Poly& sum, std::span<const Poly> row, std::span<const Poly> column,
+                   KemPath path = kem_path());
+// Times R: undoes the division of inner_product without leaving the domain. Takes any coefficients;
 // gives those below q either way.
-void multiply_by_r(Poly& poly);
+void multiply_by_r(Poly& poly, KemPath path = kem_path());
 
 void add(Poly& sum, const Poly& other);
 void subtract(Poly& difference, const Poly& other);
 // Any coefficients in, centred ones out.
-void reduce(Poly& poly);
+void reduce(Poly& poly, KemPath path = kem_path());
 
 }  // namespace godwit::crypto

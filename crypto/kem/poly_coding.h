@@ -19,18 +19,20 @@ inline constexpr std::size_t poly_bytes = packed_size(12);
 using PolyBytes = std::span<const std::uint8_t, poly_bytes>;
 
 // ByteEncode12 of centred coefficients.
-void encode(std::span<std::uint8_t, poly_bytes> out, const Poly& poly);
+void encode(std::span<std::uint8_t, poly_bytes> out, const Poly& poly, KemPath path = kem_path());
 // ByteDecode12: numbers not below q are taken modulo q. Gives centred coefficients.
-void decode(Poly& poly, PolyBytes bytes);
+void decode(Poly& poly, PolyBytes bytes, KemPath path = kem_path());
 // Whether every number is below q (section 7.2, check 2). The bytes are public; this may branch.
-bool encoding_reduced(PolyBytes bytes);
+bool encoding_reduced(PolyBytes bytes, KemPath path = kem_path());
 
 // Compress (4.7) to 1, 4, 5, 10 or 11 bits, then ByteEncode. Takes centred coefficients.
 template <unsigned Bits>
-void compress(std::span<std::uint8_t, packed_size(Bits)> out, const Poly& poly);
+void compress(std::span<std::uint8_t, packed_size(Bits)> out, const Poly& poly,
+              KemPath path = kem_path());
 // ByteDecode, then Decompress (4.8). Gives coefficients from 0 to q.
 template <unsigned Bits>
-void decompress(Poly& poly, std::span<const std::uint8_t, packed_size(Bits)> bytes);
+void decompress(Poly& poly, std::span<const std::uint8_t, packed_size(Bits)> bytes,
+                KemPath path = kem_path());
 
 // Compress of one least coefficient, without the division that it is defined with: a division may
 // take a time that depends on its operands.

@@ -70,28 +70,36 @@ TEST(Poly, TransformedProductsAreTheSchoolbooks) {
     const Poly expected = schoolbook(left, right);
     ntt(left);
     ntt(right);
-    Poly sum{};
-    multiply_add(sum, left, right);
+    Poly sum;
+    inner_product(sum, {&left, 1}, {&right, 1});
     inverse_ntt(sum);
     for (std::size_t i = 0; i < poly_size; ++i) ASSERT_EQ(mod_q(sum.c[i]), expected.c[i]);
   }
 }
 
 TEST(Poly, FourProductsOfTheLargestFactorsFit) {
-  Poly sum{};
-  Poly high;
-  Poly low;
+  std::array<Poly, 4> row;
+  std::array<Poly, 4> column;
   for (std::int16_t left = kem_q - 1; left > kem_q - 400; --left) {
-    high.c.fill(left);
-    low.c.fill(static_cast<std::int16_t>(1 - kem_q));
-    sum = {};
-    std::int64_t expected = 0;
-    for (int i = 0; i < 4; ++i) multiply_add(sum, high, low);
-    multiply_by_r(sum);
-    // Of the odd coefficients, which have no gamma: two products each.
-    expected = std::int64_t{8} * left * (1 - kem_q);
-    ASSERT_EQ(mod_q(sum.c[1]), mod_q(expected));
+    for (Poly& poly : row) poly.c.fill(left);
+    for (const int sign : {1, -1}) {
+      for (Poly& poly : column) poly.c.fill(static_cast<std::int16_t>(sign * (kem_q - 1)));
+      Poly sum;
+      inner_product(sum, row, column);
+      ASSERT_LT(std::abs(sum.c[1]), kem_q);
+      multiply_by_r(sum);
+      // Of the odd coefficients, which have no gamma: two products each.
+      ASSERT_EQ(mod_q(sum.c[1]), mod_q(std::int64_t{8} * sign * left * (kem_q - 1)));
+    }
   }
+}
+
+TEST(PolyDeathTest, ProductsOfFiveOrOfUnequalVectorsAreABug) {
+  const std::array<Poly, 5> polys{};
+  Poly sum;
+  EXPECT_DEATH(inner_product(sum, polys, polys), "row.size");
+  EXPECT_DEATH(inner_product(sum, std::span(polys).first<2>(), std::span(polys).first<3>()),
+               "row.size");
 }
 
 template <unsigned Bits>
@@ -177,31 +185,6 @@ TEST(Poly, NoiseIsTheDifferenceOfBitSums) {
   std::array<Poly, 1> last;
   sample_noise(last, seed, 7);
   EXPECT_EQ(last[0].c, polys[4].c);
-}
-
-TEST(Poly, BothPathsSampleTheSame) {
-  if (keccak_path() != KeccakPath::avx2) GTEST_SKIP() << "this processor has no AVX2";
-  SeededRandom random(4);
-  for (int round = 0; round < 50; ++round) {
-    std::array<std::uint8_t, 32> seed;
-    random.fill(seed);
-    for (const std::size_t size : {std::size_t{9}, std::size_t{16}}) {
-      std::array<Poly, 16> portable{};
-      std::array<Poly, 16> avx2{};
-      for (const MatrixForm form : {MatrixForm::plain, MatrixForm::transposed}) {
-        sample_matrix(std::span(portable).first(size), seed, form, KeccakPath::portable);
-        sample_matrix(std::span(avx2).first(size), seed, form, KeccakPath::avx2);
-        for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(portable[i].c, avx2[i].c);
-      }
-    }
-    for (std::size_t size = 1; size <= 4; ++size) {
-      std::array<Poly, 4> portable;
-      std::array<Poly, 4> avx2;
-      sample_noise(std::span(portable).first(size), seed, 250, KeccakPath::portable);
-      sample_noise(std::span(avx2).first(size), seed, 250, KeccakPath::avx2);
-      for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(portable[i].c, avx2[i].c);
-    }
-  }
 }
 
 }  // namespace
