@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/dataplane/io/conformance_world.h"
+#include "tests/dataplane/io/conformance_worlds.h"
 
 // The rules of dataplane/io/stream.h, the same for every backend and for io_uring without each of
 // the features it can do without. Limits are tested at, below and above.

@@ -55,6 +55,7 @@ static_assert(StreamBackend<dpdk::PacketBackend<WireLink>>);
 class PacketWorld {
  public:
   using Backend = dpdk::PacketBackend<WireLink>;
+  static constexpr bool is_virtual = true;
   static constexpr const char* server_address = "192.0.2.1";
   static constexpr const char* network = "192.0.2.0/24";
 

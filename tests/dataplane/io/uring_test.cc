@@ -17,7 +17,7 @@
 namespace godwit::dataplane::io {
 namespace {
 
-class UringTest : public Conformance<UringWorld<AllFeatures>> {
+class UringTest : public Conformance<Alike<UringWorld<AllFeatures>>> {
  protected:
   // A plain blocking socket, connected to the server, whose name there is the second.
   std::pair<int, ConnectionName> raw_pair() {
@@ -205,9 +205,8 @@ TEST_F(UringTest, AGracefulCloseIsAFinAndAnAbortAReset) {
   const auto [second, second_name] = raw_pair();
   server->close(second_name, CloseMode::abort);
   EXPECT_TRUE(until([&] { return at_server(second_name).closes == 1; }));
-  EXPECT_TRUE(until([&] {
-    return ::recv(second, &byte, 1, MSG_DONTWAIT) == -1 && errno == ECONNRESET;
-  }));
+  EXPECT_TRUE(
+      until([&] { return ::recv(second, &byte, 1, MSG_DONTWAIT) == -1 && errno == ECONNRESET; }));
   ::close(second);
 }
 
