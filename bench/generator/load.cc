@@ -10,8 +10,6 @@
 #include <cstring>
 #include <utility>
 
-#include "bench/relay_wire.h"
-
 namespace godwit::bench {
 
 namespace {
@@ -21,19 +19,14 @@ constexpr auto patience = std::chrono::seconds(10);
 
 }  // namespace
 
-Load::Load(const Options& options, RandomSource& random)
-    : options_(options), random_(random), payload_(options.payload_size, 0x5a) {
-  members_.resize(options_.accounts.size());
+Load::Load(Options options) : options_(std::move(options)) {
+  members_.resize(options_.count);
 }
 
-Result<std::unique_ptr<Load>> Load::create(const Options& options, RandomSource& random) {
-  if (options.payload_size < load_payload_size_min ||
-      options.payload_size > load_payload_size_max || options.accounts.size() % 2 != 0) {
-    return fail(ErrorCode::invalid,
-                "a load takes pairs of accounts and payloads of 8 to 1024 bytes");
-  }
-  std::unique_ptr<Load> load(new Load(options, random));
-  auto ring = Ring::create({.descriptors = static_cast<std::uint32_t>(options.accounts.size())});
+Result<std::unique_ptr<Load>> Load::create(Options options) {
+  if (options.count % 2 != 0) return fail(ErrorCode::invalid, "a load takes pairs of clients");
+  std::unique_ptr<Load> load(new Load(std::move(options)));
+  auto ring = Ring::create({.descriptors = static_cast<std::uint32_t>(load->members_.size())});
   if (!ring) return std::unexpected(ring.error());
   load->ring_ = std::move(*ring);
   return load;
@@ -50,35 +43,30 @@ Result<void> Load::connect_one(std::uint32_t slot) {
       !ring_->adopt(slot, descriptor)) {
     return fail(ErrorCode::io, std::string("connect: ") + std::strerror(errno));
   }
-  const LoadClient::Options client{.goal = options_.goal,
-                                   .account = options_.accounts[slot],
-                                   .partner = options_.accounts[slot ^ 1].user,
-                                   .domain = options_.domain,
-                                   .payload = payload_};
-  members_[slot].client =
-      options_.server == Server::relay
-          ? std::make_unique<LoadClient>(client, relay_session(client.account.number), random_)
-          : std::make_unique<LoadClient>(client, random_);
+  members_[slot].client = options_.make_client(slot);
+  count_ready(members_[slot]);
   ring_->receive(slot);
   mark_dirty(slot);
   return {};
 }
 
+void Load::count_ready(Member& member) {
+  if (member.counted || !member.client->ready()) return;
+  member.counted = true;
+  ++ready_;
+}
+
 Result<void> Load::connect_until(std::size_t count) {
   Instant last_progress = now_ = monotonic_now();
-  std::size_t before = reached_goal_;
-  while (reached_goal_ < count) {
-    while (connected_ < count && connected_ - reached_goal_ < handshakes_at_once) {
+  std::size_t before = ready_;
+  while (ready_ < count) {
+    while (connected_ < count && connected_ - ready_ < handshakes_at_once) {
       const auto slot = static_cast<std::uint32_t>(connected_++);
       if (auto done = connect_one(slot); !done) return done;
-      if (options_.server == Server::relay) {
-        members_[slot].counted = true;
-        ++reached_goal_;
-      }
     }
     if (auto done = turn(std::chrono::milliseconds(5)); !done) return done;
-    if (reached_goal_ != before) last_progress = now_;
-    before = reached_goal_;
+    if (ready_ != before) last_progress = now_;
+    before = ready_;
     if (now_ - last_progress > patience) {
       return fail(ErrorCode::unavailable, "no login succeeds any more");
     }
@@ -170,10 +158,7 @@ void Load::on_bytes(std::uint32_t slot, MutableBytes bytes) {
   if (!messages) return give_up(slot, messages.error().message);
   if (!member.client->output().empty()) mark_dirty(slot);
   if (*messages == 0) {
-    if (!member.counted && member.client->reached_goal()) {
-      member.counted = true;
-      ++reached_goal_;
-    }
+    count_ready(member);
     return;
   }
   counters_.delivered += *messages;
@@ -201,7 +186,7 @@ void Load::start_send(std::uint32_t slot) {
   const unsigned messages = std::exchange(member.credits, 0);
   const bool ack_now = std::exchange(member.ack_now, false);
   if (messages > 0 || ack_now) {
-    member.client->write_frame(messages);
+    member.client->write(messages);
     counters_.sent += messages;
     ++counters_.frames_out;
     if (messages == 0) ++counters_.ack_frames_out;
@@ -229,7 +214,7 @@ void Load::expire_acks() {
 }
 
 void Load::give_up(std::uint32_t slot, std::string why) {
-  if (error_.empty()) error_ = options_.accounts[slot].user + ": " + std::move(why);
+  if (error_.empty()) error_ = "client " + std::to_string(slot) + ": " + std::move(why);
 }
 
 }  // namespace godwit::bench

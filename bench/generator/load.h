@@ -3,14 +3,14 @@
 
 #include <deque>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "bench/generator/gateway_client.h"
 #include "bench/loop/ring.h"
-#include "client/load/load_client.h"
 
-// Many LoadClients on one thread and one ring, against one server, in pairs: accounts 2n and 2n+1.
+// Many clients on one thread and one ring, against one server, in pairs: slots 2n and 2n+1. What
+// they speak is theirs (TrafficClient).
 //
 // Both members of a pair send. Each starts with a window of messages; after that, one message
 // leaves for each that arrived: with Pacing::reply from the member that got it, so that the
@@ -22,12 +22,6 @@
 // Not thread safe. An error of any client is an error of the whole load.
 
 namespace godwit::bench {
-
-using client::load::load_payload_size_max;
-using client::load::load_payload_size_min;
-using client::load::LoadAccount;
-using client::load::LoadClient;
-using client::load::make_accounts;
 
 enum class Pacing : std::uint8_t { reply, recipient };
 
@@ -43,14 +37,10 @@ struct LoadCounters {
 
 class Load {
  public:
-  enum class Server : std::uint8_t { gateway, relay };
   struct Options {
-    Server server = Server::gateway;
-    LoadClient::Goal goal = LoadClient::Goal::log_in;
-    std::uint16_t port = 0;
-    std::span<LoadAccount> accounts;  // an even number
-    std::string domain = "localhost";
-    std::size_t payload_size = 100;
+    std::uint16_t port = 0;  // on loopback
+    std::size_t count = 0;   // of clients, an even number
+    ClientFactory make_client;
     Pacing pacing = Pacing::reply;
     Duration ack_delay = std::chrono::milliseconds(5);
     // A turn begins with so many events, or with what is there after so long.
@@ -58,9 +48,9 @@ class Load {
     Duration batch_wait = std::chrono::microseconds(50);
   };
 
-  static Result<std::unique_ptr<Load>> create(const Options& options, RandomSource& random);
+  static Result<std::unique_ptr<Load>> create(Options options);
 
-  // Connects accounts up to `count`, a few hundred at a time, each until its goal. Bounded: an
+  // Connects clients up to `count`, a few hundred at a time, each until it is ready. Bounded: an
   // error when that makes no progress for ten seconds.
   Result<void> connect_until(std::size_t count);
   void start(unsigned window);
@@ -73,12 +63,12 @@ class Load {
 
  private:
   struct Member {
-    std::unique_ptr<LoadClient> client;
+    std::unique_ptr<TrafficClient> client;
     std::vector<std::uint8_t> sending;
     unsigned credits = 0;
     bool dirty = false;
     bool ack_now = false;
-    bool counted = false;  // reached its goal
+    bool counted = false;  // as ready
   };
   struct AckTimer {
     Instant due{};
@@ -86,8 +76,9 @@ class Load {
     std::uint64_t frames_sent = 0;
   };
 
-  Load(const Options& options, RandomSource& random);
+  explicit Load(Options options);
   Result<void> connect_one(std::uint32_t slot);
+  void count_ready(Member& member);
   Result<void> turn(Duration wait);
   void on_completion(Tag tag, const io_uring_cqe& cqe);
   void on_bytes(std::uint32_t slot, MutableBytes bytes);
@@ -99,8 +90,6 @@ class Load {
   void give_up(std::uint32_t slot, std::string why);
 
   const Options options_;
-  RandomSource& random_;
-  std::vector<std::uint8_t> payload_;
   std::unique_ptr<Ring> ring_;
   std::vector<Member> members_;
   std::vector<std::uint32_t> dirty_;
@@ -109,7 +98,7 @@ class Load {
   LoadCounters counters_;
   Instant now_{};
   std::size_t connected_ = 0;
-  std::size_t reached_goal_ = 0;
+  std::size_t ready_ = 0;
   bool running_ = false;
   std::string error_;
 };

@@ -38,8 +38,8 @@ std::vector<std::string> relay_command(const BenchSettings& settings) {
   return command;
 }
 
-Result<ServerProcess> start_server(const BenchSettings& settings, Load::Server server) {
-  const bool gateway = server == Load::Server::gateway;
+Result<ServerProcess> start_server(const BenchSettings& settings, GatewayClient::Server server) {
+  const bool gateway = server == GatewayClient::Server::gateway;
   return ServerProcess::start(
       {.command = gateway ? godwitd_command(settings) : relay_command(settings),
        .core = settings.server_core,
@@ -48,25 +48,27 @@ Result<ServerProcess> start_server(const BenchSettings& settings, Load::Server s
 
 // A server and its load.
 struct Side {
-  Load::Server server;
+  GatewayClient::Server server;
   ServerProcess process;
   std::unique_ptr<Load> load;
 };
 
-Result<Side> start_side(const BenchSettings& settings, Load::Server server,
+Result<Side> start_side(const BenchSettings& settings, GatewayClient::Server server,
                         std::span<LoadAccount> accounts, RandomSource& random) {
   auto process = start_server(settings, server);
   if (!process) return std::unexpected(process.error());
-  const bool relay = server == Load::Server::relay;
-  auto load =
-      Load::create({.server = server,
-                    .port = process->port(),
-                    .accounts = accounts,
-                    .payload_size = settings.payload_size + (relay ? settings.relay_padding : 0),
-                    .pacing = settings.pacing,
-                    .batch = settings.batch,
-                    .batch_wait = settings.batch_wait},
-                   random);
+  const bool relay = server == GatewayClient::Server::relay;
+  auto load = Load::create(
+      {.port = process->port(),
+       .count = accounts.size(),
+       .make_client = gateway_clients(
+           {.server = server,
+            .accounts = accounts,
+            .payload_size = settings.payload_size + (relay ? settings.relay_padding : 0)},
+           random),
+       .pacing = settings.pacing,
+       .batch = settings.batch,
+       .batch_wait = settings.batch_wait});
   if (!load) return std::unexpected(load.error());
   return Side{server, std::move(*process), std::move(*load)};
 }
@@ -137,11 +139,13 @@ std::string idle_mode(const BenchSettings& settings) {
 
 Result<RegistrationCost> register_accounts(const BenchSettings& settings,
                                            std::span<LoadAccount> accounts, RandomSource& random) {
-  auto process = start_server(settings, Load::Server::gateway);
+  auto process = start_server(settings, GatewayClient::Server::gateway);
   if (!process) return std::unexpected(process.error());
   auto load = Load::create(
-      {.goal = LoadClient::Goal::register_account, .port = process->port(), .accounts = accounts},
-      random);
+      {.port = process->port(),
+       .count = accounts.size(),
+       .make_client = gateway_clients(
+           {.goal = LoadClient::Goal::register_account, .accounts = accounts}, random)});
   if (!load) return std::unexpected(load.error());
   const Instant from = monotonic_now();
   if (auto done = (*load)->connect_until(accounts.size()); !done) {
@@ -153,9 +157,9 @@ Result<RegistrationCost> register_accounts(const BenchSettings& settings,
 
 Result<MessageCost> measure_messages(const BenchSettings& settings, PairedAccounts accounts,
                                      unsigned window, RandomSource& random) {
-  auto relay = start_side(settings, Load::Server::relay, accounts.relay, random);
+  auto relay = start_side(settings, GatewayClient::Server::relay, accounts.relay, random);
   if (!relay) return std::unexpected(relay.error());
-  auto gateway = start_side(settings, Load::Server::gateway, accounts.gateway, random);
+  auto gateway = start_side(settings, GatewayClient::Server::gateway, accounts.gateway, random);
   if (!gateway) return std::unexpected(gateway.error());
   MessageCost cost{.connections = accounts.gateway.size(), .window = window};
   for (Side* side : {&*relay, &*gateway}) {
@@ -178,7 +182,7 @@ Result<MessageCost> measure_messages(const BenchSettings& settings, PairedAccoun
 
 Result<SessionCost> measure_sessions(const BenchSettings& settings, std::span<LoadAccount> accounts,
                                      RandomSource& random) {
-  auto side = start_side(settings, Load::Server::gateway, accounts, random);
+  auto side = start_side(settings, GatewayClient::Server::gateway, accounts, random);
   if (!side) return std::unexpected(side.error());
   std::this_thread::sleep_for(std::chrono::seconds(1));
   const MemoryUse empty = side->process.memory();

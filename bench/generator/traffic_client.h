@@ -33,6 +33,10 @@ class TrafficClient {
   // Grows with each frame that could carry an acknowledgement.
   virtual std::uint64_t frames_sent() const { return 0; }
 
+  // Writes what keeps an idle connection open and is answered; how many answers came.
+  virtual void ping() = 0;
+  virtual unsigned pongs() const = 0;
+
   // Bytes to send: the caller moves them out.
   virtual std::vector<std::uint8_t>& output() = 0;
 };

@@ -19,9 +19,8 @@ class MqttClient final : public PeerClient {
 
   void write(unsigned messages) override;
   bool settled() const override { return acknowledged_ == published_; }
-  // For what an idle connection costs: PINGREQ, and how many were answered.
-  void ping();
-  unsigned pongs() const { return pongs_; }
+  void ping() override;  // PINGREQ
+  unsigned pongs() const override { return pongs_; }
 
  private:
   Result<std::size_t> next(std::string_view text) override;

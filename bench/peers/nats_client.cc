@@ -28,6 +28,7 @@ Result<std::size_t> NatsClient::next(std::string_view text) {
   } else if (line == "PING") {
     say("PONG\r\n");
   } else if (line == "PONG") {
+    if (ready()) ++pongs_;
     become_ready();
   } else if (line.starts_with("-ERR")) {
     return fail(ErrorCode::refused, "the server says " + std::string(line.substr(4)));

@@ -14,11 +14,15 @@ class NatsClient final : public PeerClient {
   explicit NatsClient(const Ledger::Options& options) : PeerClient(options) {}
 
   void write(unsigned messages) override;
+  void ping() override { say("PING\r\n"); }
+  unsigned pongs() const override { return pongs_; }
 
  private:
   Result<std::size_t> next(std::string_view text) override;
   Result<std::size_t> on_message(std::string_view text, std::string_view line);
   void introduce();
+
+  unsigned pongs_ = 0;  // after the one that made it ready
 };
 
 }  // namespace godwit::bench

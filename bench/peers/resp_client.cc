@@ -114,6 +114,8 @@ Result<std::size_t> RespClient::next(std::string_view text) {
   } else if (value->type == ':' && answered_ < published_) {
     if (value->text != "1") return fail(ErrorCode::corrupt, "a message that reached nobody");
     ++answered_;
+  } else if (value->type == '+' && value->text == "PONG") {
+    ++pongs_;
   } else {
     return fail(ErrorCode::malformed, "an answer that nobody asked for");
   }

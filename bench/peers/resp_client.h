@@ -19,6 +19,8 @@ class RespClient final : public PeerClient {
 
   void write(unsigned messages) override;
   bool settled() const override { return answered_ == published_; }
+  void ping() override { command({"PING"}); }
+  unsigned pongs() const override { return pongs_; }
 
  private:
   // A value, flat: its type, its text if it is a string or a number, and of an aggregate the texts
@@ -41,6 +43,7 @@ class RespClient final : public PeerClient {
   bool greeted_ = false;
   std::uint64_t published_ = 0;
   std::uint64_t answered_ = 0;
+  unsigned pongs_ = 0;
 };
 
 }  // namespace godwit::bench

@@ -90,6 +90,11 @@ void TlsClient::write(unsigned messages) {
   flush();
 }
 
+void TlsClient::ping() {
+  inner_->ping();
+  flush();
+}
+
 void TlsClient::flush() {
   if (SSL_is_init_finished(tls_) != 0 && !inner_->output().empty()) {
     const auto plain = std::exchange(inner_->output(), {});

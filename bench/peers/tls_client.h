@@ -42,12 +42,12 @@ class TlsClient final : public TrafficClient {
   bool ack_due() const override { return inner_->ack_due(); }
   bool settled() const override { return inner_->settled(); }
   std::uint64_t frames_sent() const override { return inner_->frames_sent(); }
+  void ping() override;
+  unsigned pongs() const override { return inner_->pongs(); }
   std::vector<std::uint8_t>& output() override { return output_; }
 
-  // Sends what someone made the inner client say.
-  void flush();
-
  private:
+  void flush();
   Result<unsigned> read_plain();
   void take_records();
 

@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include <charconv>
+#include <utility>
 
 namespace godwit::bench {
 
@@ -124,7 +125,10 @@ Result<void> XmppClient::on_iq(const XmlElement& iq) {
   if (type == "get" && iq.child("ping") != nullptr) {
     say("<iq type='result' id='" + xml_escape(id) + "' to='" + xml_escape(iq.attribute("from")) +
         "'/>");
-    if (managed_) ++sent_;
+    if (managed_) {
+      ++sent_;
+      ask_count();
+    }
     return {};
   }
   if (type != "result") return fail(ErrorCode::refused, "the server refuses " + std::string(id));
@@ -179,6 +183,7 @@ Result<void> XmppClient::on_count(const XmlElement& answer) {
   const std::uint64_t counted = counted_ + (count - static_cast<std::uint32_t>(counted_));
   if (counted > sent_) return fail(ErrorCode::corrupt, "an acknowledgement of what was not sent");
   counted_ = counted;
+  if (std::exchange(asked_, false)) ++pongs_;
   return {};
 }
 
@@ -191,12 +196,20 @@ void XmppClient::write(unsigned messages) {
   }
   if (!managed_) return;
   sent_ += messages;
-  say("<r xmlns='urn:xmpp:sm:3'/>");
+  ask_count();
 }
 
 void XmppClient::ping() {
-  say("<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>");
-  if (managed_) ++sent_;
+  if (managed_) {
+    asked_ = true;
+    ask_count();
+  } else {
+    say("<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>");
+  }
+}
+
+void XmppClient::ask_count() {
+  say("<r xmlns='urn:xmpp:sm:3'/>");
 }
 
 }  // namespace godwit::bench

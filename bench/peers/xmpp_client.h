@@ -26,9 +26,8 @@ class XmppClient final : public PeerClient {
 
   void write(unsigned messages) override;
   bool settled() const override { return counted_ == sent_; }
-  // For what an idle connection costs: a ping to the server (XEP-0199), and how many were answered.
-  void ping();
-  unsigned pongs() const { return pongs_; }
+  void ping() override;  // XEP-0199; under stream management, a request for the count
+  unsigned pongs() const override { return pongs_; }
 
  private:
   enum class State : std::uint8_t { authenticating, binding, in_session, enabling, ready };
@@ -41,6 +40,7 @@ class XmppClient final : public PeerClient {
   Result<void> on_count(const XmlElement& answer);
   void open_stream();
   void begin_session();
+  void ask_count();
   std::string address_of(const std::string& user) const;
 
   const Options options_;
@@ -53,6 +53,7 @@ class XmppClient final : public PeerClient {
   std::uint32_t handled_ = 0;  // the server's, counted here
   std::uint64_t sent_ = 0;     // under management
   std::uint64_t counted_ = 0;  // of these, by the server
+  bool asked_ = false;         // by ping()
   unsigned pongs_ = 0;
 };
 

@@ -179,6 +179,14 @@ Result<unsigned> LoadClient::on_stanza(const protocol::RawStanza& stanza) {
       return 0;
     case StanzaType::backlog_end:
       return 0;
+    case StanzaType::pong: {
+      const auto pong = protocol::read_ping(stanza.content);
+      if (!pong || pongs_ == pings_ || pong->token != pongs_ + 1) {
+        return fail(ErrorCode::malformed, "a pong that nobody asked for");
+      }
+      ++pongs_;
+      return 0;
+    }
     case StanzaType::stream_error: {
       const auto error = protocol::read_stream_error(stanza.content);
       if (error) retry_after_ms_ = error->retry_after_ms;
@@ -254,6 +262,13 @@ void LoadClient::write_frame(unsigned messages) {
     GODWIT_CHECK(protocol::write(out, protocol::Ack{.upto = received_}));
     acknowledged_ = received_;
   }
+  seal(out.written());
+}
+
+void LoadClient::write_ping() {
+  std::array<std::uint8_t, 32> plain;
+  ByteWriter out(plain);
+  GODWIT_CHECK(protocol::write_ping(out, {.token = ++pings_}));
   seal(out.written());
 }
 

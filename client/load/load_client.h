@@ -73,6 +73,10 @@ class LoadClient {
   // Seals one frame with so many messages and the acknowledgement that is due, if there is either.
   void write_frame(unsigned messages);
 
+  // Seals one frame with a ping; how many were answered.
+  void write_ping();
+  unsigned pongs() const { return pongs_; }
+
   bool reached_goal() const { return reached_goal_; }
   // What the gateway said as it ended the session; 0 for nothing.
   std::uint32_t retry_after_ms() const { return retry_after_ms_; }
@@ -110,6 +114,8 @@ class LoadClient {
   std::uint64_t number_ = 0;
   std::uint64_t settled_ = 0;
   std::uint32_t retry_after_ms_ = 0;
+  unsigned pings_ = 0;
+  unsigned pongs_ = 0;
   bool transport_ = false;
   bool reached_goal_ = false;
 };

@@ -71,6 +71,10 @@ TEST(NatsClient, SubscribesSendsAndReceives) {
     client.write(1);
     EXPECT_TRUE(said(client).starts_with("PUB to.bert 100\r\nanna 1 "));
     EXPECT_TRUE(client.settled());
+    client.ping();
+    EXPECT_EQ(said(client), "PING\r\n");
+    EXPECT_TRUE(feed(client, "PONG\r\n", piece));
+    EXPECT_EQ(client.pongs(), 1U);
   }
 }
 
@@ -209,6 +213,10 @@ TEST(RespClient, SubscribesSendsAndReceives) {
     EXPECT_FALSE(client.settled());
     EXPECT_EQ(feed(client, ":1\r\n" + resp_message(pair.from_bert()) + ":1\r\n", piece), 1U);
     EXPECT_TRUE(client.settled());
+    client.ping();
+    EXPECT_EQ(said(client), "*1\r\n$4\r\nPING\r\n");
+    EXPECT_TRUE(feed(client, "+PONG\r\n", piece));
+    EXPECT_EQ(client.pongs(), 1U);
   }
 }
 

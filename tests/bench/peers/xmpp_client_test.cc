@@ -162,6 +162,10 @@ TEST(XmppClient, LogsInSendsAndReceives) {
     EXPECT_TRUE(with.client.settled());
     EXPECT_TRUE(with.hear("<iq type='get' id='q' from='localhost'><ping xmlns='p'/></iq>"));
     EXPECT_EQ(said(with.client), "<iq type='result' id='q' to='localhost'/>");
+    with.client.ping();
+    EXPECT_EQ(said(with.client), "<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>");
+    EXPECT_TRUE(with.hear("<iq type='result' id='ping' from='localhost'/>"));
+    EXPECT_EQ(with.client.pongs(), 1U);
   }
 }
 
@@ -194,6 +198,11 @@ TEST(XmppClient, ManagedStreamsCountBothWays) {
     EXPECT_FALSE(with.client.settled());
     EXPECT_TRUE(with.hear("<a xmlns='urn:xmpp:sm:3' h='2'/>"));
     EXPECT_TRUE(with.client.settled());
+    EXPECT_EQ(with.client.pongs(), 0U);
+    with.client.ping();
+    EXPECT_EQ(said(with.client), "<r xmlns='urn:xmpp:sm:3'/>");
+    EXPECT_TRUE(with.hear("<a xmlns='urn:xmpp:sm:3' h='2'/>"));
+    EXPECT_EQ(with.client.pongs(), 1U);
     EXPECT_FALSE(with.hear("<a xmlns='urn:xmpp:sm:3' h='3'/>")) << "more than was sent";
   }
 }
