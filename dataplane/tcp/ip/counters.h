@@ -19,6 +19,7 @@ struct IpCounters {
   std::uint64_t errors_received = 0;  // about TCP, well formed
   std::uint64_t solicitations_sent = 0;
   std::uint64_t advertisements_sent = 0;  // answers and announcements
+  std::uint64_t listener_reports_sent = 0;
   std::array<std::uint64_t, drop_count> drops{};
 
   void dropped(Drop drop) { ++drops[static_cast<std::size_t>(drop)]; }

@@ -112,6 +112,10 @@ IpLayer::Received IpLayer::receive_icmp(const IpPacket& packet, bool group) {
     receive_neighbour(packet, *message);
     return {};
   }
+  if (!v4 && message->type == v6_listener_query) {
+    receive_listener_query(packet, *message);
+    return {};
+  }
   if (addresses_.is_own(packet.source)) {
     drop(Drop::martian_source);
     return {};

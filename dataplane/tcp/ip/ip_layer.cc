@@ -12,6 +12,18 @@ constexpr Duration duplicate_wait = std::chrono::seconds(1);         // RFC 4862
 constexpr Duration announcement_interval = std::chrono::seconds(2);  // RFC 5227, 1.1
 constexpr std::uint8_t announcements = 2;
 
+// The groups of our addresses, each once.
+std::vector<IpAddress> groups_of(const NetworkSettings& settings, const Addresses& addresses) {
+  std::vector<IpAddress> groups;
+  if (settings.link == LinkMode::raw_ip || !settings.listener_reports) return groups;
+  for (const Addresses::Own& own : addresses.all()) {
+    if (own.prefix.address.is_v4()) continue;
+    const IpAddress group = solicited_node_group(own.prefix.address);
+    if (std::ranges::find(groups, group) == groups.end()) groups.push_back(group);
+  }
+  return groups;
+}
+
 }  // namespace
 
 IpLayer::IpLayer(const NetworkSettings& settings, PortView port, RandomSource& random)
@@ -20,7 +32,8 @@ IpLayer::IpLayer(const NetworkSettings& settings, PortView port, RandomSource& r
       routes_(settings),
       addresses_(settings),
       neighbours_(settings.neighbours, settings.link == LinkMode::ethernet ? settings.mtu : 0,
-                  random) {
+                  random),
+      reports_(groups_of(settings, addresses_), random) {
   GODWIT_CHECK(check(settings));
 }
 
@@ -29,10 +42,16 @@ void IpLayer::start(Instant now) {
   if (settings_.link == LinkMode::raw_ip) return;
   for (const IpRoute& route : settings_.routes) neighbours_.keep(route.gateway, now);
   for (Addresses::Own& own : addresses_.all()) {
+    const bool check_it = settings_.detect_duplicates && own.state == Addresses::State::ready;
+    if (check_it) own.state = Addresses::State::tentative;
+  }
+  // Before anything is asked of a group: a switch has to know where it goes (RFC 4862, 5.4.2).
+  reports_.start(now);
+  if (const auto report = reports_.take_due(now)) report_listening(*report);
+  for (Addresses::Own& own : addresses_.all()) {
     own.announcements_left = announcements;
     own.due = now;
-    if (settings_.detect_duplicates && own.state == Addresses::State::ready) {
-      own.state = Addresses::State::tentative;
+    if (own.state == Addresses::State::tentative) {
       own.due = now + duplicate_wait;
       probe(own.prefix.address);
     }
@@ -61,6 +80,9 @@ void IpLayer::expire(Instant now) {
       addresses_due_ = std::min(addresses_due_, own.due);
     }
   }
+  if (reports_.next_deadline() <= now) {
+    if (const auto report = reports_.take_due(now)) report_listening(*report);
+  }
   while (const auto expired = neighbours_.expire(now)) {
     if (expired->solicitation) solicit(*expired->solicitation);
     if (expired->lost_packet) drop(Drop::neighbour_unreachable);
@@ -68,7 +90,7 @@ void IpLayer::expire(Instant now) {
 }
 
 Instant IpLayer::next_deadline() const {
-  return std::min(addresses_due_, neighbours_.next_deadline());
+  return std::min({addresses_due_, neighbours_.next_deadline(), reports_.next_deadline()});
 }
 
 IpLayer::Received IpLayer::receive(MutableBytes frame, RxHints hints, Instant now) {

@@ -10,6 +10,7 @@
 #include "base/token_bucket.h"
 #include "dataplane/tcp/ip/addresses.h"
 #include "dataplane/tcp/ip/counters.h"
+#include "dataplane/tcp/ip/listener_reports.h"
 #include "dataplane/tcp/ip/neighbours.h"
 #include "dataplane/tcp/ip/port.h"
 #include "dataplane/tcp/ip/routes.h"
@@ -79,6 +80,7 @@ class IpLayer {
   void receive_neighbour(const IpPacket& packet, const IcmpMessage& message);
   void receive_solicitation(const IpPacket& packet, const NeighbourMessage& message);
   void receive_advertisement(const NeighbourMessage& message);
+  void receive_listener_query(const IpPacket& packet, const IcmpMessage& message);
 
   // Questions and announcements (link_output.cc).
   void solicit(const Neighbours::Solicitation& solicitation);
@@ -88,6 +90,8 @@ class IpLayer {
   void announce(const IpAddress& address);
   void probe(const IpAddress& address);
   void advance(Addresses::Own& own);
+  void report_listening(ListenerReports::Report report);
+  void send_report(const IpAddress& destination, std::size_t size, auto&& write);
 
   // IP (ip_input.cc).
   Received receive_packet(MutableBytes packet, RxHints hints, bool link_group);
@@ -108,6 +112,7 @@ class IpLayer {
   const Routes routes_;
   Addresses addresses_;
   Neighbours neighbours_;
+  ListenerReports reports_;
   IpCounters counters_;
   TokenBucket echo_rate_;
   TokenBucket error_rate_;

@@ -139,6 +139,13 @@ void IpLayer::receive_solicitation(const IpPacket& packet, const NeighbourMessag
   ++counters_.advertisements_sent;
 }
 
+void IpLayer::receive_listener_query(const IpPacket& packet, const IcmpMessage& message) {
+  if (settings_.link == LinkMode::raw_ip) return drop(Drop::icmp_ignored);
+  const auto query = parse_listener_query(packet, message);
+  if (!query) return drop(query.error());
+  reports_.on_query(*query, now_);
+}
+
 void IpLayer::receive_advertisement(const NeighbourMessage& message) {
   if (settle_conflict(message.target, message.link.value_or(MacAddress{}))) return;
   // An answer to a question put to one station may leave its address out (RFC 4861, 4.4).

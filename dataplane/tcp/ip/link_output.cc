@@ -65,4 +65,35 @@ void IpLayer::probe(const IpAddress& address) {
   send_neighbour(multicast_mac(group), IpAddress{}, group, {false, false, false, address, {}});
 }
 
+void IpLayer::send_report(const IpAddress& destination, std::size_t size, auto&& write) {
+  const Outgoing out = open_to(multicast_mac(destination), EtherType::ipv6, size);
+  if (out.packet.empty()) return;
+  write(out.packet);
+  send(out);
+  ++counters_.listener_reports_sent;
+}
+
+// From our link-local address, or from nobody's while that is being checked (RFC 3810, 5.2.13).
+void IpLayer::report_listening(ListenerReports::Report report) {
+  const auto& groups = reports_.groups();
+  if (groups.empty()) return;
+  IpAddress source;
+  for (const Addresses::Own& own : addresses_.all()) {
+    const IpAddress& address = own.prefix.address;
+    if (!address.is_v4() && is_link_local(address) && own.state == Addresses::State::ready) {
+      source = address;
+    }
+  }
+  if (!report.version_1) {
+    send_report(listener_routers, listener_report_size(groups.size()), [&](MutableBytes out) {
+      write_listener_report(out, source, groups, report.record);
+    });
+    return;
+  }
+  for (const IpAddress& group : groups) {
+    send_report(group, listener_report_v1_size(),
+                [&](MutableBytes out) { write_listener_report_v1(out, source, group); });
+  }
+}
+
 }  // namespace godwit::dataplane::tcp

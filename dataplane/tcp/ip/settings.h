@@ -44,6 +44,8 @@ struct NetworkSettings {
   bool any_address = false;
   // Asks for a second before an address is used (RFC 5227, 4862); else it is used at once.
   bool detect_duplicates = false;
+  // Tells routers and switches which groups we listen to (RFC 3810).
+  bool listener_reports = true;
   NeighbourSettings neighbours;
   TokenBucket::Limit echo_limit{1000, 100};
   TokenBucket::Limit error_limit{100, 20};  // ICMP errors (RFC 4443, 2.4 f; RFC 1812, 4.3.2.8)

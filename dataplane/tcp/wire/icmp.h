@@ -36,6 +36,7 @@ enum IcmpType : std::uint8_t {
   v6_echo = 128,
   v6_echo_reply = 129,
   v6_listener_query = 130,
+  v6_listener_report_v1 = 131,
   v6_router_solicitation = 133,
   v6_router_advertisement = 134,
   v6_neighbour_solicitation = 135,

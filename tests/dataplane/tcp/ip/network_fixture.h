@@ -31,6 +31,7 @@ class NetworkTest : public ::testing::Test {
 
   void SetUp() override {
     settings.mac = our_mac;
+    settings.listener_reports = false;  // listener_reports_test.cc has them
     settings.addresses = {*parse_ip_prefix("192.0.2.1/24"), *parse_ip_prefix("2001:db8::1/64")};
     settings.addresses[0].address = us;
     settings.routes = {{*parse_ip_prefix("0.0.0.0/0"), ip("192.0.2.254")},
