@@ -40,7 +40,10 @@ class Slab {
   }
   std::size_t used() const { return used_; }
   // Taken from the system, in use or free.
-  std::size_t memory_bytes() const { return chunks_.size() * sizeof(Chunk); }
+  std::size_t memory_bytes() const {
+    return chunks_.size() * sizeof(Chunk) + chunks_.capacity() * sizeof(chunks_[0]) +
+           free_.capacity() * sizeof(free_[0]);
+  }
   // One past the highest index ever handed out.
   std::uint32_t end() const { return static_cast<std::uint32_t>(chunks_.size() * ChunkSize); }
 

@@ -51,6 +51,11 @@ struct Connection {
   std::uint32_t irs = 0;
   std::uint32_t last_ack_sent = 0;
   std::uint32_t unacked_bytes = 0;  // in order, since the last acknowledgement
+  // The window's size while nothing waits for the user, and the round in which it is measured
+  // whether that holds the peer back (receive_window.cc).
+  std::uint32_t rcv_space = 0;
+  std::uint32_t rcv_round_end = 0;
+  std::uint32_t rcv_round_at = 0;  // in 2^18 ns, from any time
 
   std::uint32_t timestamp_offset = 0;
   std::uint32_t ts_recent = 0;
@@ -58,8 +63,10 @@ struct Connection {
   std::uint32_t fin_sequence = 0;  // of the peer's FIN, once fin_known
   SequenceRange dsack{};           // to be told with the next acknowledgement (RFC 2883)
 
-  std::uint32_t sender = 0;    // index, 0: nothing queued or in flight
-  std::uint32_t receiver = 0;  // index, 0: nothing held
+  std::uint32_t sender = 0;         // index, 0: nothing queued or in flight
+  std::uint32_t receiver = 0;       // index, 0: nothing held
+  std::uint32_t tuning = 0;         // index, 0: as the settings have it
+  std::uint32_t retransmitted = 0;  // segments, since it was opened
 
   Cubic congestion;
   RttEstimator rtt;
@@ -107,6 +114,7 @@ struct Connection {
   bool reordering_seen : 1 = false;  // RFC 8985, 6.2 step 3
   bool in_turn : 1 = false;          // listed for the next flush
   bool nagle : 1 = false;
+  bool cork : 1 = false;
 
   // Deadlines; the wheel's entry is armed for the earliest.
   TimerEntry timer;

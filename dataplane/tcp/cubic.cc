@@ -28,6 +28,14 @@ void Cubic::grow(const Acked& acked) {
     bytes -= step;
     if (bytes == 0) return;
   }
+  if (reno_) {  // a segment for each window acknowledged (RFC 5681, 3.1)
+    credit_ += bytes;
+    if (credit_ >= window_) {
+      credit_ -= window_;
+      window_ = std::min(window_ + acked.mss, window_max);
+    }
+    return;
+  }
   Acked rest = acked;
   rest.bytes = bytes;
   window_ = std::min(avoid(rest), window_max);
@@ -75,7 +83,9 @@ void Cubic::reduce(std::uint32_t in_flight, std::uint32_t mss) {
   // Fast convergence (4.7): a flow that shrinks before reaching its last maximum makes room.
   maximum_ = window_ < maximum_ ? static_cast<std::uint32_t>(window_ * (1 + beta) / 2) : window_;
   const std::uint32_t in_use = std::min(in_flight, window_);
-  threshold_ = std::max(static_cast<std::uint32_t>(in_use * beta), 2 * mss);
+  const double kept = reno_ ? 0.5 : beta;
+  threshold_ = std::max(static_cast<std::uint32_t>(in_use * kept), 2 * mss);
+  if (reno_) credit_ = 0;
   end_epoch();
 }
 

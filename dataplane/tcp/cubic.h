@@ -21,6 +21,10 @@ class Cubic {
 
   static constexpr std::uint32_t threshold_none = UINT32_MAX;
 
+  // Reno's growth and reduction (RFC 5681) in place of CUBIC's.
+  void set_reno(bool on) { reno_ = on; }
+  bool reno() const { return reno_; }
+
   void start(std::uint32_t window) {
     window_ = window;
     threshold_ = threshold_none;
@@ -55,6 +59,7 @@ class Cubic {
   std::uint32_t estimate_ = 0;  // W_est, what Reno would have
   std::uint32_t credit_ = 0;    // acknowledged bytes not yet turned into growth of the window
   float rise_seconds_ = 0;      // K
+  bool reno_ = false;
   Instant epoch_start_ = never;
 };
 

@@ -10,34 +10,6 @@
 
 namespace godwit::dataplane::tcp {
 
-// The smallest scale that can say our whole window (RFC 7323, 2.3).
-std::uint8_t Tcp::window_scale() const {
-  std::uint8_t scale = 0;
-  while (scale < 14 && (65535U << scale) < settings_.receive_window) ++scale;
-  return scale;
-}
-
-// Silly-window avoidance of the receiver (RFC 9293, 3.8.6.2.2): the edge moves when there is room
-// for a full segment or half the window more, and never back, rounded up when it must be.
-std::uint16_t Tcp::window_to_offer(Connection& connection, bool scaled) {
-  const std::uint32_t waiting =
-      connection.receiver == 0 ? 0 : receivers_[connection.receiver].ready.size();
-  const std::uint32_t space =
-      settings_.receive_window - std::min(waiting, settings_.receive_window);
-  const std::uint32_t wanted = connection.rcv_nxt + space;
-  const std::uint32_t step =
-      std::min<std::uint32_t>(settings_.receive_window / 2, connection.rcv_mss);
-  std::uint32_t edge = connection.rcv_edge;
-  if (after(wanted, edge) && distance(edge, wanted) >= step) edge = wanted;
-  const std::uint32_t window = distance(connection.rcv_nxt, edge);
-  const unsigned scale = scaled && connection.scaling ? connection.rcv_scale : 0;
-  std::uint32_t value = window >> scale;
-  if (before(connection.rcv_nxt + (value << scale), connection.rcv_edge)) ++value;
-  value = std::min(value, 65535U);
-  connection.rcv_edge = later_of(connection.rcv_edge, connection.rcv_nxt + (value << scale));
-  return static_cast<std::uint16_t>(value);
-}
-
 // As many as fit (RFC 2018, 3): 40 bytes of options hold four, or three beside timestamps, and a
 // segment with data has what its data leaves of the MSS (RFC 6691).
 void Tcp::add_sack_blocks(Connection& connection, SegmentOut& segment) {
@@ -110,7 +82,7 @@ void Tcp::emit_syn(Connection& connection, Instant now) {
     }
   }
   segment.window = window_to_offer(connection, false);
-  segment.options.mss = own_mss(connection.flow);
+  segment.options.mss = std::min(own_mss(connection.flow), tuning_of(connection).mss_max);
   if (connection.scaling) segment.options.window_scale = connection.rcv_scale;
   segment.options.sack_permitted = connection.sack;
   if (connection.timestamps) {
@@ -141,10 +113,11 @@ void Tcp::send_syn_ack(const HalfOpen& half_open, Instant now, bool cookie) {
   segment.ack = half_open.irs + 1;
   segment.flags = Flags::syn | Flags::ack;
   if (half_open.ecn) segment.flags |= Flags::ece;
-  segment.window = static_cast<std::uint16_t>(std::min(settings_.receive_window, 65535U));
-  segment.options.mss = own_mss(half_open.flow);
+  const Tuning& tuning = tuning_at(half_open.flow);
+  segment.window = first_window(tuning);
+  segment.options.mss = std::min(own_mss(half_open.flow), tuning.mss_max);
   segment.options.sack_permitted = half_open.sack;
-  if (half_open.scaling) segment.options.window_scale = window_scale();
+  if (half_open.scaling) segment.options.window_scale = window_scale(tuning);
   if (half_open.timestamps) {
     const std::uint32_t clock = timestamp_clock(now) + hash_.timestamp_offset(half_open.flow);
     segment.options.timestamps =

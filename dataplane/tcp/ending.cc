@@ -49,6 +49,13 @@ void Tcp::reset(std::uint32_t index, Instant, io::CloseReason reason, Events eve
   finish(index, reason, events);
 }
 
+// The peer has been silent for too long, or his window closed.
+void Tcp::give_up(std::uint32_t index, Instant, Events events) {
+  ++counters_.timed_out;
+  if (settings_.reset_given_up) emit_reset(connections_[index]);
+  finish(index, io::CloseReason::reset, events);
+}
+
 // Both FINs are acknowledged: the connection ends, once the user has all bytes or wants none. True
 // when it did.
 bool Tcp::settle(std::uint32_t index, Instant now, Events events) {

@@ -40,6 +40,8 @@ Tcp::Acked Tcp::acknowledge(Connection& connection, const SegmentIn& segment, In
     connection.large_timeouts = 0;
     connection.trying_since = sender.board.empty() ? never : now;
     sender.timeout_from = now;
+    sender.unanswered_since = never;
+    if (sender.small_out && !before(segment.ack, sender.small_end)) sender.small_out = false;
   }
   if (connection.sack && segment.options.sack_count > 0) {
     take_sacks(connection, segment, acked, now);

@@ -39,7 +39,10 @@ void Tcp::take_data(std::uint32_t index, const SegmentIn& segment, Instant now, 
       ++counters_.dropped_no_memory;
       return;
     }
+    const auto size = std::min<std::size_t>(part.bytes.size(), own_mss(connection.flow));
+    connection.rcv_mss = std::max(connection.rcv_mss, static_cast<std::uint16_t>(size));
     if (fills_gap) drain_held(index, events);
+    measure_window(connection, now);
     acknowledge_later(index, fills_gap, now);
   }
   if (connection.fin_known && connection.fin_sequence == connection.rcv_nxt) {
@@ -74,8 +77,9 @@ Tcp::Trimmed Tcp::trim(Connection& connection, const SegmentIn& segment) const {
 // RFC 9293, 3.8.6.3: every second full segment, what fills a gap, and none later than the delay.
 void Tcp::acknowledge_later(std::uint32_t index, bool fills_gap, Instant now) {
   Connection& connection = connections_[index];
-  if (fills_gap || connection.quick_acks > 0 ||
-      connection.unacked_bytes >= 2 * std::uint32_t{connection.rcv_mss}) {
+  const std::uint32_t full = connection.rcv_mss;
+  const std::uint32_t enough = settings_.acks_beyond_one_segment ? full + 1 : 2 * full;
+  if (fills_gap || connection.quick_acks > 0 || connection.unacked_bytes >= enough) {
     connection.ack_now = true;
   } else {
     connection.ack_at = std::min(connection.ack_at, now + settings_.delayed_ack);
@@ -94,8 +98,6 @@ bool Tcp::deliver(std::uint32_t index, MutableBytes bytes, Events events) {
   connection.rcv_nxt += size;
   connection.rcv_edge = later_of(connection.rcv_edge, connection.rcv_nxt);
   connection.unacked_bytes += size;
-  connection.rcv_mss = static_cast<std::uint16_t>(std::clamp<std::uint32_t>(
-      size, connection.rcv_mss, std::max(own_mss(connection.flow), connection.rcv_mss)));
   if (waits || connection.close_requested) return true;
   counters_.bytes_in += size;
   events.on_bytes(name_of(index), connection.user, bytes);
@@ -209,16 +211,8 @@ void Tcp::deliver_ready(std::uint32_t index, Events events) {
   if (connection.receiver != 0 && receivers_[connection.receiver].empty()) {
     drop_receiver(connection);
   }
-  // The window opens again: the peer is told once it is worth a segment.
-  const std::uint32_t waiting =
-      connection.receiver == 0 ? 0 : receivers_[connection.receiver].ready.size();
-  const std::uint32_t most = std::min(settings_.receive_window, 65535U << connection.rcv_scale);
-  const std::uint32_t wanted = connection.rcv_nxt + most - std::min(waiting, most);
-  const std::uint32_t step =
-      std::min<std::uint32_t>(most / 2, 2 * std::uint32_t{connection.rcv_mss});
-  const std::uint32_t left = distance(connection.rcv_nxt, connection.rcv_edge);
-  if (drained && connection.synchronized() && !connection.fin_taken && left < most / 2 &&
-      after(wanted, connection.rcv_edge) && distance(connection.rcv_edge, wanted) >= step) {
+  if (drained && connection.synchronized() && !connection.fin_taken &&
+      window_update_due(connection)) {
     connection.ack_now = true;
   }
   if (connection.fin_taken) tell_peer_finished(index, events);

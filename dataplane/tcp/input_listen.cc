@@ -70,7 +70,7 @@ void Tcp::half_open_segment(std::uint32_t record, const SegmentIn& segment, std:
                             Instant now, Events events) {
   HalfOpen& half_open = syn_cache_[record];
   const std::uint32_t rcv_nxt = half_open.irs + 1;
-  const bool inside = distance(rcv_nxt, segment.seq) < std::min(settings_.receive_window, 65535U);
+  const bool inside = distance(rcv_nxt, segment.seq) < first_window(tuning_at(half_open.flow));
   const auto& stamp = segment.options.timestamps;
   if (segment.has(Flags::rst)) {  // RFC 5961, 3.2
     if (segment.seq == rcv_nxt) {
@@ -119,8 +119,9 @@ void Tcp::challenge_half_open(const HalfOpen& half_open, Instant now) {
   answer.seq = half_open.iss + 1;
   answer.ack = half_open.irs + 1;
   answer.flags = Flags::ack;
-  const auto window = std::min(settings_.receive_window, 65535U);
-  answer.window = static_cast<std::uint16_t>(window >> (half_open.scaling ? window_scale() : 0));
+  const Tuning& tuning = tuning_at(half_open.flow);
+  const unsigned scale = half_open.scaling ? window_scale(tuning) : 0;
+  answer.window = static_cast<std::uint16_t>(first_window(tuning) >> scale);
   if (half_open.timestamps) {
     answer.options.timestamps = Timestamps{
         timestamp_clock(now) + hash_.timestamp_offset(half_open.flow), half_open.ts_recent};
@@ -157,7 +158,8 @@ void Tcp::accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint6
   connection.state = State::established;
   connection.irs = half_open.irs;
   connection.rcv_nxt = connection.last_ack_sent = half_open.irs + 1;
-  connection.rcv_edge = connection.rcv_nxt + std::min(settings_.receive_window, 65535U);
+  take_tuning(connection, tuning_at(half_open.flow));
+  start_receive_window(connection, now);
   connection.iss = half_open.iss;
   connection.snd_una = connection.snd_nxt = half_open.iss + 1;
   connection.mss_peer = half_open.mss;
@@ -166,7 +168,7 @@ void Tcp::accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint6
   connection.scaling = half_open.scaling;
   connection.ecn = half_open.ecn;
   connection.snd_scale = half_open.scaling ? half_open.snd_scale : 0;
-  connection.rcv_scale = half_open.scaling ? window_scale() : 0;
+  connection.rcv_scale = half_open.scaling ? window_scale(tuning_of(connection)) : 0;
   connection.ts_recent = half_open.ts_recent;
   connection.ts_recent_at =
       static_cast<std::uint32_t>(now.time_since_epoch() / std::chrono::seconds(1));

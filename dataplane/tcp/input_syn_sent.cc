@@ -27,7 +27,7 @@ void Tcp::syn_sent_segment(std::uint32_t index, const SegmentIn& segment, Instan
 
   connection.irs = segment.seq;
   connection.rcv_nxt = connection.last_ack_sent = segment.seq + 1;
-  connection.rcv_edge = connection.rcv_nxt + std::min(settings_.receive_window, 65535U);
+  start_receive_window(connection, now);
   take_syn_options(connection, segment, now);
   connection.snd_wnd = connection.snd_wnd_max = segment.window;  // never scaled in a SYN
   connection.snd_wl1 = segment.seq;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <string>
 
 #include "dataplane/tcp/sequence.h"
@@ -33,6 +34,7 @@ std::string Tcp::first_broken_invariant() const {
   if (with_receiver != receivers_.used()) return "a receiver has no connection";
   if (used == 0 && wheel_.size() != 0) return "a timer has no owner";
   if (with_sender == 0 && (blocks_.used() != 0 || sent_.used() != 0)) return "queues leak";
+  if (used == 0 && tunings_.used() != 0) return "a tuning has no connection";
   if (with_receiver == 0 && (ranges_.used() != 0 || hold_memory_.held_bytes != 0)) {
     return "held bytes leak";
   }
@@ -95,7 +97,8 @@ const char* Tcp::broken_receiver(const Connection& connection) const {
   const Receiver& receiver = receivers_[connection.receiver];
   if (receiver.empty()) return "a receiver holds nothing";
   if (receiver.listed != !receiver.out_of_order.empty()) return "a holder is not in the list";
-  if (receiver.ready.size() > settings_.receive_window) return "more waits than the window";
+  const std::uint32_t most = std::max(settings_.receive_window, settings_.receive_window_max);
+  if (connection.tuning == 0 && receiver.ready.size() > most) return "more waits than the window";
   return nullptr;
 }
 

@@ -129,12 +129,16 @@ bool Tcp::send_new(Connection& connection, Sender& sender, Instant now) {
   return true;
 }
 
-// Silly-window avoidance of the sender and Nagle's rule (RFC 9293, 3.8.6.2.1, 3.7.4).
+// Silly-window avoidance of the sender and Nagle's rule (RFC 9293, 3.8.6.2.1, 3.7.4): what is not a
+// full segment waits while another that was not full is on its way. The end of a larger write does
+// not wait for the full ones before it, as kernels have it.
 bool Tcp::worth_sending(const Connection& connection, const Sender& sender, std::uint32_t size,
                         std::uint32_t unsent) const {
   if (size >= connection.mss) return true;
   if (size == unsent) {
-    return !connection.nagle || connection.fin_wanted || sender.board.empty();
+    if (connection.fin_wanted) return true;
+    if (connection.cork) return false;
+    return !connection.nagle || !sender.small_out || sender.board.empty();
   }
   return size >= connection.snd_wnd_max / 2;
 }
@@ -147,7 +151,14 @@ void Tcp::transmit_new(Connection& connection, Sender& sender, std::uint32_t siz
   segment.sent_at = now;
   const bool last = segment.end == sender.queue.end();
   Output output{.seq = segment.begin, .flags = Flags::ack, .payload = pieces.span()};
-  if (last && pieces.size > 0) output.flags |= Flags::psh;
+  if (last && pieces.size > 0) {
+    output.flags |= Flags::psh;
+    segment.has_push = true;
+  }
+  if (pieces.size > 0 && pieces.size < connection.mss) {
+    sender.small_out = true;
+    sender.small_end = segment.end;
+  }
   if (last && connection.fin_wanted) {
     output.flags |= Flags::fin;
     segment.has_fin = true;
@@ -181,11 +192,13 @@ void Tcp::retransmit(Connection& connection, Sender& sender, std::uint32_t recor
   if (pieces.size < size) sender.board.split(sent_, record, begin + pieces.size);
   const SentSegment& segment = sent_[record];
   Output output{.seq = begin, .flags = Flags::ack, .payload = pieces.span()};
-  if (begin + pieces.size == sender.queue.end() && pieces.size > 0) output.flags |= Flags::psh;
+  if (segment.has_push) output.flags |= Flags::psh;
   if (segment.has_fin) output.flags |= Flags::fin;
   if (sender.phase == Sender::Phase::recovery) sender.reduction.out += segment.size();
   sender.board.sent_again(sent_, record, now);
   ++counters_.retransmits;
+  ++connection.retransmitted;
+  if (sender.unanswered_since == never) sender.unanswered_since = now;
   connection.last_data_sent = now;
   emit(connection, output, now);
 }

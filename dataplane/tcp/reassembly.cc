@@ -8,6 +8,14 @@
 
 namespace godwit::dataplane::tcp {
 
+namespace {
+
+// A run that goes on gets large blocks, so that what a long path holds behind a gap needs few.
+constexpr std::size_t run_min = 1024;
+constexpr std::size_t run_block = 16384 - sizeof(queues::BufferBlock);
+
+}  // namespace
+
 Reassembly::Insert Reassembly::insert(HoldMemory& memory, std::uint32_t begin, Bytes bytes) {
   bool added = false;
   std::uint32_t previous = 0;
@@ -46,6 +54,7 @@ Reassembly::Insert Reassembly::insert(HoldMemory& memory, std::uint32_t begin, B
 // Behind `previous` (0: first), whose block takes the bytes when it has the room.
 Reassembly::Insert Reassembly::add(HoldMemory& memory, std::uint32_t previous, std::uint32_t begin,
                                    Bytes bytes) {
+  std::size_t wanted = bytes.size();
   if (previous != 0 && memory.ranges[previous].end() == begin) {
     queues::Buffer& last = memory.ranges[previous].bytes;
     const std::size_t had = last.bytes().size();
@@ -54,9 +63,10 @@ Reassembly::Insert Reassembly::add(HoldMemory& memory, std::uint32_t previous, s
       last.resize(had + bytes.size());
       return Insert::held;
     }
+    if (had >= run_min) wanted = std::max(wanted, run_block);
   }
   if (count_ >= memory.ranges_max) return Insert::no_room;
-  queues::Buffer buffer = allocate_block(memory.buffers, bytes.size(), bytes.size());
+  queues::Buffer buffer = allocate_block(memory.buffers, wanted, bytes.size());
   if (!buffer) return Insert::no_memory;
   if (memory.held_bytes + buffer.footprint() > memory.held_bytes_max) return Insert::no_memory;
   memory.held_bytes += buffer.footprint();

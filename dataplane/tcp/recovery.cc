@@ -170,9 +170,8 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
   Connection& connection = connections_[index];
   Sender& sender = senders_[connection.sender];
   ++counters_.timeouts;
-  if (give_up(connection, now)) {
-    ++counters_.timed_out;
-    reset(index, now, io::CloseReason::reset, events);
+  if (give_up_at(connection) <= now) {
+    give_up(index, now, events);
     return;
   }
   const SentSegment& head = sent_[sender.board.head()];

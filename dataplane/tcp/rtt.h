@@ -35,6 +35,7 @@ class RttEstimator {
 
   bool known() const { return srtt_ != 0; }
   Duration smoothed() const { return std::chrono::microseconds(srtt_); }
+  Duration variance() const { return std::chrono::microseconds(variance_); }
   Duration least() const { return std::chrono::microseconds(least_); }
 
   // RFC 6298, 2.2-2.5; G, the clock's grain, is far below the minimum. The minimum is put on the

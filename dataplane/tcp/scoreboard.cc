@@ -62,7 +62,7 @@ void Scoreboard::split(SentSegments& pool, std::uint32_t index, std::uint32_t se
   GODWIT_CHECK(after(sequence, first.begin) && before(sequence, first.end));
   second = first;
   second.begin = first.end = sequence;
-  first.has_fin = false;
+  first.has_fin = first.has_push = false;
   second.prev = index;
   first.next = added;
   (second.next == 0 ? tail_ : pool[second.next].prev) = added;

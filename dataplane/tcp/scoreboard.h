@@ -25,6 +25,7 @@ struct SentSegment {
   Status status = Status::in_network;
   bool sent_again = false;
   bool has_fin = false;
+  bool has_push = false;
 
   std::uint32_t size() const { return end - begin; }
 };

@@ -64,6 +64,9 @@ struct Sender {
   std::uint32_t recovery_point = 0;
   std::uint32_t mark_point = 0;
   std::uint32_t duplicate_acks = 0;  // without SACK
+  bool small_out = false;            // a segment that was not full was sent, up to small_end
+  std::uint32_t small_end = 0;
+  Instant unanswered_since = never;  // the first thing sent again since the peer took something
   RateReduction reduction;
   RackState rack;
   TailProbe probe;

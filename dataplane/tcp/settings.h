@@ -49,9 +49,13 @@ struct Settings {
   // What a paused connection may hold while more than half of these are in use; else its window.
   std::uint32_t paused_bytes_short = 16 * 1024;
   std::size_t reassembly_bytes = std::size_t{8} << 20;  // of these, out of order
-  std::uint32_t receive_window = 256 * 1024 - 4;        // 65535 << 2
+  // What a peer may send ahead, at the start of a connection; and what this may grow to for one who
+  // uses all of it in less than two round trips, while a quarter of the memory is in use at the
+  // most. No memory is set aside for it. A maximum that is not larger stands for no growth.
+  std::uint32_t receive_window = 256 * 1024 - 4;   // 65535 << 2
+  std::uint32_t receive_window_max = 65535U << 6;  // 4 MB: 300 Mbit/s over 100 ms
   std::uint32_t in_flight_segments_max = 1024;  // records walked for one SACK block, at the worst
-  std::uint32_t held_ranges_max = 256;          // out-of-order pieces of one connection
+  std::uint32_t held_ranges_max = 512;          // out-of-order blocks of one connection
 
   // Waiting.
   Duration rto_initial = std::chrono::seconds(1);     // RFC 6298, 2.1
@@ -62,6 +66,9 @@ struct Settings {
   // Of a peer whose window stays closed, while memory is short (it may hoard: RFC 6429).
   Duration give_up_persist = std::chrono::seconds(60);
   Duration delayed_ack = std::chrono::milliseconds(40);  // under 500 ms (RFC 9293, 3.8.6.3)
+  // At once is acknowledged what is two full segments (RFC 9293, 3.8.6.3), or, as kernels have it,
+  // anything more than one.
+  bool acks_beyond_one_segment = false;
   // ACKs sent at once from the start of a connection, while the peer is in slow start.
   std::uint8_t quick_acks = 16;
   Duration keepalive_idle{0};  // 0: off (RFC 9293, 3.8.4); else 2 hours or more by default
@@ -80,6 +87,9 @@ struct Settings {
   bool reset_late_data = false;
   // A closed window is probed with a byte of data (RFC 9293, 3.8.6.1) or with an old number.
   bool probe_with_data = true;
+  // A peer that is given up for its silence is told so, should it only be cut off. Not asked for by
+  // RFC 9293, 3.8.3; kernels do not.
+  bool reset_given_up = true;
 
   // Answers to what may be forged (RFC 5961, 7). The global number is drawn anew each second
   // between half and one and a half times this, so that it tells nothing (CVE-2016-5696).

@@ -47,7 +47,7 @@ class SynCache {
 
   bool full() const { return records_.used() >= size_max_; }
   std::size_t size() const { return records_.used(); }
-  std::size_t memory_bytes() const { return records_.memory_bytes(); }
+  std::size_t memory_bytes() const { return records_.memory_bytes() + index_.memory_bytes(); }
 
   // 0 when there is none.
   std::uint32_t find(std::uint64_t place, const Flow& flow) const {

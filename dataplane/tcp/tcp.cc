@@ -16,6 +16,7 @@ constexpr std::uint32_t headers_v6 = 60;
 
 Tcp::Tcp(const Settings& settings, std::uint16_t shard, RandomSource& random, SinkView sink)
     : settings_(settings),
+      default_tuning_(settings),
       shard_(shard),
       random_(random),
       sink_(sink),
@@ -27,7 +28,8 @@ Tcp::Tcp(const Settings& settings, std::uint16_t shard, RandomSource& random, Si
       time_wait_(settings_),
       challenge_limit_(settings.challenge_acks_per_second),
       reset_limit_(settings.resets_per_second) {
-  GODWIT_CHECK(settings.receive_window > 0 && settings.receive_window <= 65535U << 14);
+  GODWIT_CHECK(settings.receive_window > 0 && settings.receive_window <= window_limit);
+  GODWIT_CHECK(settings.receive_window_max <= window_limit);
   GODWIT_CHECK(settings.mtu >= 576 && settings.mtu <= 65535);
   GODWIT_CHECK(settings.send_queue_max > 0 && settings.send_queue_max <= std::size_t{1} << 30);
   GODWIT_CHECK(settings.in_flight_segments_max > 0);
@@ -64,6 +66,7 @@ void Tcp::release(std::uint32_t index) {
   Connection& connection = connections_[index];
   drop_sender(connection);
   drop_receiver(connection);
+  if (connection.tuning != 0) tunings_.release(connection.tuning);
   wheel_.disarm(index);
   flows_.erase(hash_.place(connection.flow), index);
   if (connection.reported) --orphans_;
@@ -123,6 +126,7 @@ std::uint16_t Tcp::own_mss(const Flow& flow) const {
 void Tcp::set_mss(Connection& connection) {
   std::uint32_t limit = own_mss(connection.flow);
   limit = std::min<std::uint32_t>(limit, std::max(connection.mss_peer, settings_.mss_floor));
+  limit = std::min<std::uint32_t>(limit, tuning_of(connection).mss_max);
   if (connection.timestamps) limit -= 12;
   connection.mss = static_cast<std::uint16_t>(limit);
 }
@@ -151,7 +155,7 @@ Result<std::uint16_t> Tcp::listen(const IpAddress& local, std::uint16_t port) {
   if (taken(port)) {
     return fail(ErrorCode::exists, "port " + std::to_string(port) + " is listened on already");
   }
-  listeners_.push_back({local, port});
+  listeners_.push_back({local, port, default_tuning_});
   return port;
 }
 
@@ -184,6 +188,10 @@ std::uint16_t Tcp::free_port(const Flow& flow) {
 }
 
 Result<ConnectionName> Tcp::connect(Flow flow) {
+  return connect(flow, default_tuning_);
+}
+
+Result<ConnectionName> Tcp::connect(Flow flow, const Tuning& tuning) {
   if (!flow.local.known() || !flow.remote.known() || flow.remote_port == 0) {
     return fail(ErrorCode::invalid, "a connection needs both addresses and the peer's port");
   }
@@ -217,7 +225,9 @@ Result<ConnectionName> Tcp::connect(Flow flow) {
   connection.sack = settings_.sack;
   connection.scaling = settings_.window_scale;
   connection.ecn = settings_.ecn == EcnMode::request;
-  connection.rcv_scale = connection.scaling ? window_scale() : 0;
+  take_tuning(connection, tuning);
+  connection.rcv_space = tuning.receive_window;
+  connection.rcv_scale = connection.scaling ? window_scale(tuning) : 0;
   ++counters_.active_opens;
   into_turn(index);
   return name_of(index);
@@ -290,13 +300,6 @@ void Tcp::shutdown_send(ConnectionName name) {
   into_turn(index);
 }
 
-void Tcp::set_nagle(ConnectionName name, bool on) {
-  if (const std::uint32_t index = find(name)) {
-    connections_[index].nagle = on;
-    into_turn(index);
-  }
-}
-
 Flow Tcp::flow_of(ConnectionName name) const {
   const std::uint32_t index = find(name);
   return index == 0 ? Flow{} : connections_[index].flow;
@@ -316,8 +319,30 @@ std::optional<ConnectionInfo> Tcp::info(ConnectionName name) const {
     const Sender& sender = senders_[connection.sender];
     info.queued = sender.queue.size();
     info.in_flight = pipe(connection, sender);
+    info.unacked = sender.board.count();
+    info.sacked = sender.board.sacked_count();
+    info.lost = sender.board.lost() / std::max<std::uint32_t>(connection.mss, 1);
+    info.unsent = connection.fin_sent ? 0 : distance(connection.snd_nxt, sender.queue.end());
+    info.phase = sender.phase;
   }
   if (connection.receiver != 0) info.held = receivers_[connection.receiver].ready.size();
+  info.retransmitted = connection.retransmitted;
+  info.acknowledged = connection.snd_una - connection.iss - 1;
+  info.received = connection.rcv_nxt - connection.irs - 1;
+  info.receive_window = distance(connection.rcv_nxt, connection.rcv_edge);
+  info.receive_space = connection.rcv_space;
+  info.receive_mss = connection.rcv_mss;
+  info.mss_told = std::min(own_mss(connection.flow), tuning_of(connection).mss_max);
+  info.backoff = connection.backoff;
+  info.probes = connection.keepalives;
+  info.send_scale = connection.snd_scale;
+  info.receive_scale = connection.rcv_scale;
+  info.reno = connection.congestion.reno();
+  info.quick_acks = connection.quick_acks > 0;
+  info.rtt_least = connection.rtt.least();
+  info.rtt_variance = connection.rtt.variance();
+  info.last_sent = connection.last_data_sent;
+  info.last_heard = connection.last_heard;
   info.rtt = connection.rtt.smoothed();
   info.timeout = connection.rtt.timeout(settings_);
   info.timestamps = connection.timestamps;
@@ -328,9 +353,13 @@ std::optional<ConnectionInfo> Tcp::info(ConnectionName name) const {
 }
 
 std::size_t Tcp::memory_bytes() const {
-  return buffers_.memory_bytes() + connections_.memory_bytes() + senders_.memory_bytes() +
-         receivers_.memory_bytes() + blocks_.memory_bytes() + sent_.memory_bytes() +
-         ranges_.memory_bytes() + syn_cache_.memory_bytes() + time_wait_.memory_bytes();
+  const auto of_list = [](const auto& list) { return list.capacity() * sizeof(list[0]); };
+  return sizeof *this + buffers_.memory_bytes() + connections_.memory_bytes() +
+         of_list(generations_) + flows_.memory_bytes() + tunings_.memory_bytes() +
+         senders_.memory_bytes() + receivers_.memory_bytes() + blocks_.memory_bytes() +
+         sent_.memory_bytes() + ranges_.memory_bytes() + syn_cache_.memory_bytes() +
+         time_wait_.memory_bytes() + of_list(listeners_) + of_list(turn_) + of_list(turning_) +
+         of_list(memory_waiters_);
 }
 
 }  // namespace godwit::dataplane::tcp

@@ -25,6 +25,7 @@
 #include "dataplane/tcp/syn_cache.h"
 #include "dataplane/tcp/time_wait.h"
 #include "dataplane/tcp/timer_wheel.h"
+#include "dataplane/tcp/tuning.h"
 #include "dataplane/tcp/wire/segment.h"
 #include "queues/buffer.h"
 #include "queues/hash_index.h"
@@ -48,9 +49,31 @@ struct ConnectionInfo {
   std::uint32_t send_window = 0;  // bytes the peer takes
   std::uint32_t congestion_window = 0;
   std::uint32_t slow_start_threshold = 0;
-  std::uint32_t queued = 0;     // bytes not acknowledged
-  std::uint32_t in_flight = 0;  // of these, thought to be in the network
-  std::uint32_t held = 0;       // bytes that wait for the user to resume
+  std::uint32_t queued = 0;          // bytes not acknowledged
+  std::uint32_t in_flight = 0;       // of these, thought to be in the network
+  std::uint32_t held = 0;            // bytes that wait for the user to resume
+  std::uint32_t unacked = 0;         // segments in flight: sent, and not acknowledged
+  std::uint32_t sacked = 0;          // of these, told to have come out of order
+  std::uint32_t lost = 0;            // of these, taken for lost and not sent again
+  std::uint32_t unsent = 0;          // bytes
+  std::uint32_t retransmitted = 0;   // segments, since it was opened
+  std::uint32_t acknowledged = 0;    // bytes, modulo 2^32
+  std::uint32_t received = 0;        // bytes in order, modulo 2^32
+  std::uint32_t receive_window = 0;  // bytes offered
+  std::uint32_t receive_space = 0;   // that is offered while nothing waits
+  std::uint16_t receive_mss = 0;     // the largest segment seen
+  std::uint16_t mss_told = 0;        // by us
+  std::uint8_t backoff = 0;          // how often in a row a timeout came
+  std::uint8_t probes = 0;           // of keepalive, unanswered
+  std::uint8_t send_scale = 0;
+  std::uint8_t receive_scale = 0;
+  Sender::Phase phase = Sender::Phase::open;
+  bool reno = false;
+  bool quick_acks = false;
+  Duration rtt_least{};
+  Duration rtt_variance{};
+  Instant last_sent{};
+  Instant last_heard{};
   Duration rtt{};
   Duration timeout{};  // RTO, not doubled
   bool timestamps = false;
@@ -90,6 +113,7 @@ class Tcp {
   // From flow.local to flow.remote; local_port 0 takes a free one of 32768-60999. on_open or
   // on_closed(failed) follows. Errors: exists, limit (connections or ports), invalid.
   Result<ConnectionName> connect(Flow flow);
+  Result<ConnectionName> connect(Flow flow, const Tuning& tuning);
   void set_user(ConnectionName name, std::uint64_t user);
   // All bytes or 0; then on_writable follows once there is room (stream.h, rule 5).
   std::size_t send(ConnectionName name, std::span<const Bytes> chunks);
@@ -98,7 +122,13 @@ class Tcp {
   void close(ConnectionName name, io::CloseMode mode);
   // FIN after what is queued; bytes still come. on_closed comes when the peer has ended too.
   void shutdown_send(ConnectionName name);
-  void set_nagle(ConnectionName name, bool on);
+  // What this connection has otherwise than the settings: see tuning.h. A stale name has the
+  // settings'. A listener's is that of what it accepts from then on.
+  Tuning tuning(ConnectionName name) const;
+  void tune(ConnectionName name, const Tuning& wanted);
+  void tune_listener(const IpAddress& local, std::uint16_t port, const Tuning& wanted);
+  // Acknowledgements leave at once for the next segments, or wait as if the user answered each.
+  void send_acks_at_once(ConnectionName name, bool on);
   // All zeros for a stale name.
   Flow flow_of(ConnectionName name) const;
   std::optional<ConnectionInfo> info(ConnectionName name) const;
@@ -115,7 +145,8 @@ class Tcp {
   std::size_t receivers() const { return receivers_.used(); }
   // Bytes of queues, both ways. Exact after a flush.
   std::size_t buffers_in_use() const { return buffers_.in_use(); }
-  // Taken from the system.
+  // Taken from the system, all of it: the stack itself with its timer wheel, queues of both ways,
+  // tables and what they are found by.
   std::size_t memory_bytes() const;
   // Empty, or what is wrong. Walks everything: for tests and fuzz targets.
   std::string first_broken_invariant() const;
@@ -124,6 +155,7 @@ class Tcp {
   struct Listener {
     IpAddress local;
     std::uint16_t port = 0;
+    Tuning tuning;
   };
   struct EntryOf {
     queues::Slab<Connection>* connections;
@@ -168,11 +200,24 @@ class Tcp {
   void set_mss(Connection& connection);
   std::uint32_t initial_window(const Connection& connection, bool handshake_lost) const;
   std::uint16_t free_port(const Flow& flow);
+  const Tuning& tuning_of(const Connection& connection) const;
+  const Tuning& tuning_at(const Flow& flow) const;
+  void take_tuning(Connection& connection, const Tuning& wanted);
+
+  // The window we offer (receive_window.cc).
+  static std::uint8_t window_scale(const Tuning& tuning);
+  static std::uint16_t first_window(const Tuning& tuning);
+  void start_receive_window(Connection& connection, Instant now);
+  std::uint32_t window_space(const Connection& connection) const;
+  void measure_window(Connection& connection, Instant now);
+  std::uint16_t window_to_offer(Connection& connection, bool scaled);
+  bool window_update_due(const Connection& connection) const;
 
   // The end of a connection (ending.cc).
   void report(std::uint32_t index, io::CloseReason reason, Events events);
   void finish(std::uint32_t index, io::CloseReason reason, Events events);
   void reset(std::uint32_t index, Instant now, io::CloseReason reason, Events events);
+  void give_up(std::uint32_t index, Instant now, Events events);
   void enter_time_wait(std::uint32_t index, Instant now, Events events);
   bool settle(std::uint32_t index, Instant now, Events events);
   void make_orphan(std::uint32_t index, Instant now, Events events);
@@ -263,8 +308,6 @@ class Tcp {
   void emit_ack(Connection& connection, Instant now);
   void emit_syn(Connection& connection, Instant now);
   void emit_reset(const Connection& connection);
-  std::uint16_t window_to_offer(Connection& connection, bool scaled);
-  std::uint8_t window_scale() const;
 
   // Timers (timers.cc).
   void fire(std::uint32_t index, Instant now, Events events);
@@ -276,13 +319,16 @@ class Tcp {
   void window_probe_due(std::uint32_t index, Instant now, Events events);
   void keep_alive(std::uint32_t index, Instant now, Events events);
   void set_keepalive(Connection& connection);
-  bool give_up(const Connection& connection, Instant now) const;
+  Instant give_up_at(const Connection& connection) const;
 
   const char* broken_numbers(const Connection& connection) const;
   const char* broken_sender(const Connection& connection) const;
   const char* broken_receiver(const Connection& connection) const;
 
+  static constexpr std::uint32_t window_limit = 65535U << 14;  // RFC 7323, 2.3
+
   const Settings settings_;
+  const Tuning default_tuning_;
   const std::uint16_t shard_;
   RandomSource& random_;
   const SinkView sink_;
@@ -298,6 +344,7 @@ class Tcp {
   SentSegments sent_;
   queues::Slab<HeldRange> ranges_;
   HoldMemory hold_memory_;
+  queues::Slab<Tuning, 256> tunings_;
   queues::HashIndex flows_;
   TimerWheel<EntryOf> wheel_;
 

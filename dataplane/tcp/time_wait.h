@@ -36,7 +36,7 @@ class TimeWaitTable {
       : size_max_(settings.time_wait_max), time_(settings.time_wait) {}
 
   std::size_t size() const { return records_.used(); }
-  std::size_t memory_bytes() const { return records_.memory_bytes(); }
+  std::size_t memory_bytes() const { return records_.memory_bytes() + index_.memory_bytes(); }
   bool full() const { return records_.used() >= size_max_; }
   std::uint32_t oldest() const { return waiting_.front(); }
 

@@ -60,12 +60,20 @@ Duration Tcp::timeout_of(const Connection& connection) const {
   return std::min(once * factor, settings_.rto_max);
 }
 
-// R2 (RFC 9293, 3.8.3). A peer that answers probes of its closed window is there (3.8.6.1).
-bool Tcp::give_up(const Connection& connection, Instant now) const {
-  if (connection.trying_since == never) return false;
+// R2 (RFC 9293, 3.8.3), or what the user has set. A peer that answers probes of its closed window
+// is there (3.8.6.1), for who has not said how long to bear that.
+Instant Tcp::give_up_at(const Connection& connection) const {
+  const Duration user_timeout = tuning_of(connection).user_timeout;
+  if (user_timeout > Duration{0}) {
+    const bool in_flight = connection.sender != 0 && !senders_[connection.sender].board.empty();
+    const Instant since =
+        in_flight ? senders_[connection.sender].unanswered_since : connection.trying_since;
+    return since == never ? never : since + user_timeout;
+  }
+  if (connection.trying_since == never) return never;
   Instant since = connection.trying_since;
   if (connection.snd_wnd == 0) since = std::max(since, connection.last_heard);
-  return now - since >= settings_.give_up;
+  return since + settings_.give_up;
 }
 
 void Tcp::retransmit_due(std::uint32_t index, Instant now, Events events) {
@@ -130,7 +138,8 @@ void Tcp::set_retransmit_timer(Connection& connection, Instant now) {
     return;
   }
   sender.timer = Sender::Timer::timeout;
-  connection.retransmit_at = sender.timeout_from + timeout_of(connection);
+  connection.retransmit_at =
+      std::min(sender.timeout_from + timeout_of(connection), give_up_at(connection));
   if (sender.rack.check_at < connection.retransmit_at) {
     sender.timer = Sender::Timer::reorder;
     connection.retransmit_at = sender.rack.check_at;
@@ -163,14 +172,13 @@ void Tcp::window_probe_due(std::uint32_t index, Instant now, Events events) {
   }
   const bool memory_short = buffers_.in_use() > buffers_.limit() / 4 * 3;
   const bool hoards = memory_short && now - connection.trying_since >= settings_.give_up_persist;
-  if (hoards || give_up(connection, now)) {
-    ++counters_.timed_out;
-    reset(index, now, io::CloseReason::reset, events);
+  if (hoards || give_up_at(connection) <= now) {
+    give_up(index, now, events);
     return;
   }
   send_window_probe(connection, sender, now);
   if (connection.backoff < 20) ++connection.backoff;
-  connection.retransmit_at = now + timeout_of(connection);
+  connection.retransmit_at = std::min(now + timeout_of(connection), give_up_at(connection));
 }
 
 void Tcp::state_due(std::uint32_t index, Instant now, Events events) {
@@ -187,28 +195,31 @@ void Tcp::state_due(std::uint32_t index, Instant now, Events events) {
 }
 
 void Tcp::set_keepalive(Connection& connection) {
-  if (settings_.keepalive_idle > Duration{0}) {
-    connection.state_at = connection.last_heard + settings_.keepalive_idle;
-  }
+  const Duration idle = tuning_of(connection).keepalive_idle;
+  if (idle > Duration{0}) connection.state_at = connection.last_heard + idle;
 }
 
 // RFC 9293, 3.8.4.
 void Tcp::keep_alive(std::uint32_t index, Instant now, Events events) {
   Connection& connection = connections_[index];
-  const Instant wanted = connection.last_heard + settings_.keepalive_idle;
+  const Tuning& tuning = tuning_of(connection);
+  const Instant wanted = connection.last_heard + tuning.keepalive_idle;
   const bool waits_for_peer = connection.sender != 0;  // then retransmission finds out
   if (wanted > now || waits_for_peer) {
-    connection.state_at = waits_for_peer ? now + settings_.keepalive_idle : wanted;
+    connection.state_at = waits_for_peer ? now + tuning.keepalive_idle : wanted;
     return;
   }
-  if (connection.keepalives >= settings_.keepalive_probes) {
+  const bool too_long = tuning.user_timeout > Duration{0} && connection.keepalives > 0 &&
+                        now - connection.last_heard >= tuning.user_timeout;
+  if (too_long ||
+      (tuning.user_timeout == Duration{0} && connection.keepalives >= tuning.keepalive_probes)) {
     ++counters_.timed_out;
     reset(index, now, io::CloseReason::reset, events);
     return;
   }
   ++connection.keepalives;
   emit(connection, {.seq = connection.snd_nxt - 1, .flags = Flags::ack}, now);
-  connection.state_at = now + settings_.keepalive_interval;
+  connection.state_at = now + tuning.keepalive_interval;
 }
 
 }  // namespace godwit::dataplane::tcp

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,7 +12,6 @@
 namespace godwit::packetdrill {
 namespace {
 
-constexpr std::size_t send_buffer = std::size_t{1} << 20;  // the stack's send_queue_max
 constexpr std::size_t pipe_size = 65536;
 
 }  // namespace
@@ -47,19 +48,23 @@ void Sockets::fetch(File& file, std::size_t wanted) {
 std::size_t Sockets::room(const File& file) {
   if (file.kind == Kind::pipe_in) return pipe_size - std::min(pipe_size, file.bytes->size());
   const auto info = machine_.tcp().info(file.name);
-  return info ? send_buffer - std::min<std::size_t>(send_buffer, info->queued) : 0;
+  const std::size_t size = file.options.send_buffer();
+  return info ? size - std::min<std::size_t>(size, info->queued) : 0;
 }
 
 bool Sockets::readable(File& file) {
   if (file.phase == Phase::listening) return !file.queue.empty();
   if (file.phase == Phase::connecting) return false;
   if (file.phase == Phase::closed || finished(file) || file.read_shut) return true;
-  return unread(file) > 0;
+  return unread(file) >= static_cast<std::size_t>(*file.options.get(SOL_SOCKET, SO_RCVLOWAT));
 }
 
 bool Sockets::writable(File& file) {
   if (file.phase == Phase::closed || file.write_shut) return true;
-  return file.phase == Phase::connected && room(file) > 0;
+  const auto info = machine_.tcp().info(file.name);
+  // A third of the buffer free, as the system has it.
+  return file.phase == Phase::connected && info && room(file) > 0 &&
+         room(file) >= info->queued / 2 && info->unsent < file.options.unsent_low();
 }
 
 ssize_t Sockets::receive_some(Machine::Lock& lock, int fd, MutableBytes out, int flags, bool wait) {
@@ -68,13 +73,16 @@ ssize_t Sockets::receive_some(Machine::Lock& lock, int fd, MutableBytes out, int
   if (file->kind == Kind::epoll || file->kind == Kind::pipe_in) return -EINVAL;
   if (file->kind == Kind::stream) {
     if (file->phase == Phase::fresh || file->phase == Phase::listening) return -ENOTCONN;
-    const std::size_t wanted = (flags & MSG_WAITALL) != 0 ? out.size() : 1;
+    const auto low = static_cast<std::size_t>(*file->options.get(SOL_SOCKET, SO_RCVLOWAT));
+    const std::size_t wanted = (flags & MSG_WAITALL) != 0
+                                   ? out.size()
+                                   : std::min(low, std::max<std::size_t>(out.size(), 1));
     const auto done = [&] {
       File* now = find(fd);
       if (now == nullptr || now->phase == Phase::closed || finished(*now)) return true;
       return now->read_shut || unread(*now) >= wanted;
     };
-    if (wait && !done()) machine_.wait(lock, done);
+    if (wait && !done()) machine_.wait(lock, done, deadline(file->options.receive_timeout()));
     file = find(fd);
     if (file == nullptr) return -EBADF;
     fetch(*file, out.size());
@@ -86,7 +94,7 @@ ssize_t Sockets::receive_some(Machine::Lock& lock, int fd, MutableBytes out, int
     const bool ended = file->phase == Phase::closed || finished(*file) || file->read_shut;
     return out.empty() || ended ? 0 : -EAGAIN;
   }
-  std::copy_n(file->bytes->begin(), size, out.begin());
+  if ((flags & MSG_TRUNC) == 0) std::copy_n(file->bytes->begin(), size, out.begin());
   if ((flags & MSG_PEEK) == 0) {
     file->bytes->erase(file->bytes->begin(),
                        file->bytes->begin() + static_cast<std::ptrdiff_t>(size));
@@ -114,9 +122,45 @@ ssize_t Sockets::receive(int fd, std::span<const iovec> pieces, int flags) {
   return got;
 }
 
+// With TCP_INQ, how much is left comes along.
+ssize_t Sockets::receive_message(int fd, msghdr& message, int flags) {
+  const std::size_t room = message.msg_control == nullptr ? 0 : message.msg_controllen;
+  message.msg_controllen = 0;
+  message.msg_flags = 0;
+  if ((flags & MSG_ERRQUEUE) != 0) return -EAGAIN;  // nothing is ever put there
+  const ssize_t got = receive(fd, {message.msg_iov, message.msg_iovlen}, flags);
+  const auto lock = machine_.lock();
+  const File* file = find(fd, Kind::stream);
+  if (got < 0 || file == nullptr || file->options.get(IPPROTO_TCP, TCP_INQ) != 1) return got;
+  if (room < CMSG_SPACE(sizeof(int))) {
+    message.msg_flags |= MSG_CTRUNC;
+    return got;
+  }
+  message.msg_controllen = CMSG_SPACE(sizeof(int));
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = IPPROTO_TCP;
+  head->cmsg_type = TCP_CM_INQ;
+  head->cmsg_len = CMSG_LEN(sizeof(int));
+  // As the system: one more says that there is a FIN behind it.
+  const auto left = static_cast<int>(unread(*file) + (unread(*file) == 0 && finished(*file)));
+  std::memcpy(CMSG_DATA(head), &left, sizeof left);
+  return got;
+}
+
+// MSG_MORE is a cork for as long as writes have it.
+void Sockets::hold_for_more(File& file, bool more) {
+  if (file.more == more) return;
+  file.more = more;
+  auto tuning = machine_.tcp().tuning(file.name);
+  tuning.cork = more || file.options.get(IPPROTO_TCP, TCP_CORK) != 0;
+  machine_.tcp().tune(file.name, tuning);
+}
+
 // As much as there is room for, or everything when the call may block.
 ssize_t Sockets::send_some(Machine::Lock& lock, int fd, Bytes bytes, int flags) {
   std::size_t sent = 0;
+  const File* first = find(fd);
+  const Instant until = first == nullptr ? never : deadline(first->options.send_timeout());
   for (;;) {
     File* file = find(fd);
     if (file == nullptr) return -EBADF;
@@ -136,14 +180,18 @@ ssize_t Sockets::send_some(Machine::Lock& lock, int fd, Bytes bytes, int flags) 
     }
     const std::size_t size = std::min(bytes.size() - sent, room(*file));
     const Bytes chunks[] = {bytes.subspan(sent, size)};
+    hold_for_more(*file, (flags & MSG_MORE) != 0);
     if (size > 0) sent += machine_.tcp().send(file->name, chunks);
     machine_.turn();
     if (sent == bytes.size()) return static_cast<ssize_t>(sent);
     if (!wait) return sent > 0 ? static_cast<ssize_t>(sent) : -EAGAIN;
-    const bool more = machine_.wait(lock, [&] {
-      File* now = find(fd);
-      return now == nullptr || writable(*now);
-    });
+    const bool more = machine_.wait(
+        lock,
+        [&] {
+          File* now = find(fd);
+          return now == nullptr || writable(*now);
+        },
+        until);
     if (!more) return sent > 0 ? static_cast<ssize_t>(sent) : -EAGAIN;
   }
 }

@@ -64,9 +64,7 @@ int call_ioctl(void* u, int fd, unsigned long request, ...) {
 }
 
 ssize_t receive_message(void* u, int fd, msghdr* message, int flags) {
-  message->msg_controllen = 0;
-  message->msg_flags = 0;
-  return result(of(u).receive(fd, pieces(message->msg_iov, message->msg_iovlen), flags));
+  return result(of(u).receive_message(fd, *message, flags));
 }
 
 // The settings of "ipv4,local=192.0.2.7". What is not understood ends the process: a test that runs

@@ -13,7 +13,8 @@ constexpr Duration wait_max = std::chrono::minutes(10);  // of virtual time, for
 constexpr auto blocked_max = std::chrono::seconds(20);   // of real time, for another thread's
 constexpr auto settle_max = std::chrono::seconds(1);
 
-// As a socket layer has it: Nagle unless told otherwise, and late data is refused.
+// As the system's: Nagle unless told otherwise, late data refused, closed windows probed with an
+// old number, silent peers given up after 15 timeouts (of a SYN 6) and not told.
 StackSettings stack_settings(const MachineSettings& settings) {
   StackSettings stack;
   stack.network.link = LinkMode::raw_ip;
@@ -22,6 +23,15 @@ StackSettings stack_settings(const MachineSettings& settings) {
   stack.tcp.nagle = true;
   stack.tcp.reset_late_data = true;
   stack.tcp.linger = std::chrono::seconds(60);
+  stack.tcp.probe_with_data = false;
+  stack.tcp.reset_given_up = false;
+  stack.tcp.rto_max = std::chrono::seconds(120);
+  stack.tcp.give_up = std::chrono::milliseconds(924'600);
+  stack.tcp.give_up_syn = std::chrono::seconds(127);
+  stack.tcp.mss_floor = 48;
+  stack.tcp.acks_beyond_one_segment = true;
+  stack.tcp.receive_window = 65535;
+  stack.tcp.receive_window_max = 65535U << 8;
   return stack;
 }
 
@@ -32,6 +42,10 @@ Machine::Machine(const MachineSettings& settings, Events events)
       driver_(std::this_thread::get_id()),
       events_(events),
       stack_(stack_settings(settings), 0, random_, *this) {}
+
+Tuning Machine::default_tuning() const {
+  return Tuning(stack_settings(settings_).tcp);
+}
 
 void Machine::turn() {
   stack_.expire(now_, events_);

@@ -41,6 +41,7 @@ class Machine {
   dataplane::tcp::Tcp& tcp() { return stack_.tcp(); }
   bool is_v6() const { return settings_.v6; }
   IpAddress local() const { return settings_.local; }
+  dataplane::tcp::Tuning default_tuning() const;
   Instant now() const { return now_; }
   // True while a packet is being taken, false while a timer is the cause.
   bool in_packet() const { return in_packet_; }

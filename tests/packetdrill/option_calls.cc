@@ -11,115 +11,103 @@
 namespace godwit::packetdrill {
 namespace {
 
-using State = dataplane::tcp::State;
+std::vector<std::uint8_t> bytes_of(const void* value, std::size_t size) {
+  const auto* first = static_cast<const std::uint8_t*>(value);
+  return {first, first + size};
+}
 
 std::vector<std::uint8_t> number(int value) {
-  std::vector<std::uint8_t> bytes(sizeof value);
-  std::memcpy(bytes.data(), &value, sizeof value);
-  return bytes;
+  return bytes_of(&value, sizeof value);
 }
 
-std::uint8_t kernel_state(State state) {
-  switch (state) {
-    case State::syn_sent:
-      return 2;
-    case State::syn_received:
-      return 3;
-    case State::established:
-      return 1;
-    case State::fin_wait_1:
-      return 4;
-    case State::fin_wait_2:
-      return 5;
-    case State::close_wait:
-      return 8;
-    case State::closing:
-      return 11;
-    case State::last_ack:
-      return 9;
-    default:
-      return 7;
-  }
-}
-
-std::uint32_t microseconds(Duration time) {
-  return static_cast<std::uint32_t>(time / std::chrono::microseconds(1));
+std::vector<std::uint8_t> time_of(Duration duration) {
+  const auto us = duration / std::chrono::microseconds(1);
+  const timeval value{us / 1'000'000, us % 1'000'000};
+  return bytes_of(&value, sizeof value);
 }
 
 }  // namespace
 
-std::vector<std::uint8_t> Sockets::tcp_info(const File& file) {
-  ::tcp_info out{};
-  out.tcpi_state = file.phase == Phase::listening ? 10 : 7;
-  if (const auto info = machine_.tcp().info(file.name)) {
-    const std::uint32_t mss = std::max<std::uint32_t>(info->mss, 1);
-    out.tcpi_state = kernel_state(info->state);
-    out.tcpi_options = static_cast<std::uint8_t>(
-        (info->timestamps ? TCPI_OPT_TIMESTAMPS : 0) | (info->sack ? TCPI_OPT_SACK : 0) |
-        (info->scaling ? TCPI_OPT_WSCALE : 0) | (info->ecn ? TCPI_OPT_ECN : 0));
-    out.tcpi_rto = microseconds(info->timeout);
-    out.tcpi_snd_mss = info->mss;
-    out.tcpi_rtt = microseconds(info->rtt);
-    out.tcpi_snd_cwnd = info->congestion_window / mss;
-    out.tcpi_snd_ssthresh = info->slow_start_threshold / mss;
-    out.tcpi_unacked = (info->in_flight + mss - 1) / mss;
-    out.tcpi_notsent_bytes = info->queued - std::min(info->queued, info->in_flight);
+std::optional<std::vector<std::uint8_t>> Sockets::option(File& file, int level, int name) {
+  const auto info = machine_.tcp().info(file.name);
+  if (level == SOL_SOCKET) {
+    switch (name) {
+      case SO_ERROR:
+        return number(take_error(file));
+      case SO_TYPE:
+        return number(SOCK_STREAM);
+      case SO_PROTOCOL:
+        return number(IPPROTO_TCP);
+      case SO_DOMAIN:
+        return number(file.v6 ? AF_INET6 : AF_INET);
+      case SO_ACCEPTCONN:
+        return number(file.phase == Phase::listening ? 1 : 0);
+      case SO_LINGER:
+        return bytes_of(&file.options.lingering, sizeof file.options.lingering);
+      case SO_RCVTIMEO:
+        return time_of(file.options.receive_timeout());
+      case SO_SNDTIMEO:
+        return time_of(file.options.send_timeout());
+      default:
+        break;
+    }
   }
-  std::vector<std::uint8_t> bytes(sizeof out);
-  std::memcpy(bytes.data(), &out, sizeof out);
-  return bytes;
+  if (level == IPPROTO_TCP) {
+    constexpr std::size_t name_size = 16;  // TCP_CA_NAME_MAX
+    std::string congestion = file.options.congestion;
+    congestion.resize(name_size);
+    switch (name) {
+      case TCP_INFO:
+        return tcp_info(file);
+      case TCP_CONGESTION:
+        return bytes_of(congestion.data(), congestion.size());
+      case TCP_MAXSEG:
+        if (info) return number(info->mss);
+        break;
+      case TCP_QUICKACK:
+        if (info) return number(info->quick_acks ? 1 : 0);
+        break;
+      default:
+        break;
+    }
+  }
+  if (const auto value = file.options.get(level, name)) return number(*value);
+  return std::nullopt;
 }
 
 int Sockets::getsockopt(int fd, int level, int name, void* value, socklen_t* size) {
   const auto lock = machine_.lock();
   File* file = find(fd, Kind::stream);
-  if (file == nullptr) return -EBADF;
-  const auto info = machine_.tcp().info(file->name);
-  std::vector<std::uint8_t> bytes;
-  if (level == SOL_SOCKET && name == SO_ERROR) {
-    bytes = number(take_error(*file));
-  } else if (level == SOL_SOCKET && name == SO_TYPE) {
-    bytes = number(SOCK_STREAM);
-  } else if (level == SOL_SOCKET && name == SO_ACCEPTCONN) {
-    bytes = number(file->phase == Phase::listening ? 1 : 0);
-  } else if (level == IPPROTO_TCP && name == TCP_INFO) {
-    bytes = tcp_info(*file);
-  } else if (level == IPPROTO_TCP && name == TCP_MAXSEG && info) {
-    bytes = number(info->mss);
-  } else if (const auto found = file->options.find({level, name}); found != file->options.end()) {
-    bytes = found->second;
-  } else if (level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
-             level == IPPROTO_IPV6) {
-    bytes = number(0);  // as it is before somebody sets it
-  } else {
-    return -ENOPROTOOPT;
-  }
-  const std::size_t written = std::min<std::size_t>(*size, bytes.size());
-  std::memcpy(value, bytes.data(), written);
+  if (file == nullptr) return find(fd) == nullptr ? -EBADF : -ENOTSOCK;
+  if (value == nullptr || size == nullptr) return -EFAULT;
+  const auto bytes = option(*file, level, name);
+  if (!bytes) return -ENOPROTOOPT;
+  const std::size_t written = std::min<std::size_t>(*size, bytes->size());
+  std::memcpy(value, bytes->data(), written);
   *size = static_cast<socklen_t>(written);
   return 0;
+}
+
+void Sockets::apply_options(File& file) {
+  const auto tuning = file.options.tuning(machine_.default_tuning());
+  if (file.phase == Phase::listening) {
+    machine_.tcp().tune_listener(file.bound, file.port, tuning);
+  } else if (file.name.valid()) {
+    machine_.tcp().tune(file.name, tuning);
+  }
 }
 
 int Sockets::setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
   const auto lock = machine_.lock();
   File* file = find(fd, Kind::stream);
-  if (file == nullptr) return -EBADF;
-  if (level != SOL_SOCKET && level != IPPROTO_TCP && level != IPPROTO_IP && level != IPPROTO_IPV6) {
-    return -ENOPROTOOPT;
+  if (file == nullptr) return find(fd) == nullptr ? -EBADF : -ENOTSOCK;
+  if (const int refused = file->options.set(level, name, value, size); refused != 0) return refused;
+  file->more = false;  // whatever it is, what was held back for more is looked at anew
+  apply_options(*file);
+  if (level == IPPROTO_TCP && name == TCP_QUICKACK) {
+    machine_.tcp().send_acks_at_once(file->name, file->options.get(level, name) != 0);
   }
-  if (value == nullptr) return -EFAULT;
-  const auto* bytes = static_cast<const std::uint8_t*>(value);
-  file->options[{level, name}].assign(bytes, bytes + size);
-  if (level == SOL_SOCKET && name == SO_LINGER) {
-    if (size < sizeof file->lingering) return -EINVAL;
-    std::memcpy(&file->lingering, value, sizeof file->lingering);
-  }
-  int number = 0;
-  std::memcpy(&number, value, std::min<std::size_t>(size, sizeof number));
-  if (level == IPPROTO_TCP && name == TCP_NODELAY && file->name.valid()) {
-    machine_.tcp().set_nagle(file->name, number == 0);
-    machine_.turn();
-  }
+  machine_.turn();
   return 0;
 }
 

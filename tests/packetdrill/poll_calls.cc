@@ -32,6 +32,22 @@ std::uint32_t Sockets::ready(int fd, File& file) {
   return events;
 }
 
+// A number that is another after whatever wakes those who wait for edges: bytes, an end, an error,
+// a connection, room. Never 0.
+std::uint64_t Sockets::happened(File& file) {
+  const auto info = machine_.tcp().info(file.name);
+  const std::uint64_t flags = (writable(file) ? 1U : 0U) | (finished(file) ? 2U : 0U) |
+                              (file.error != 0 ? 4U : 0U) | (file.read_shut ? 8U : 0U) |
+                              (file.write_shut ? 16U : 0U) | 32U |
+                              static_cast<unsigned>(file.phase) << 6;
+  const std::uint64_t received = info ? info->received : file.bytes->size();
+  return received << 24 | (file.accepted & 0xfffU) << 12 | flags;
+}
+
+Instant Sockets::deadline(Duration timeout) const {
+  return timeout == Duration{0} ? never : machine_.now() + timeout;
+}
+
 Instant Sockets::deadline(int timeout_ms) const {
   return timeout_ms < 0 ? never : machine_.now() + std::chrono::milliseconds(timeout_ms);
 }
@@ -97,11 +113,7 @@ std::vector<epoll_event> Sockets::epoll_ready(File& instance, std::size_t most) 
     const std::uint32_t asked = watched.event.events | EPOLLERR | EPOLLHUP;
     const std::uint32_t events = ready(fd, *file) & asked;
     const bool edge = (watched.event.events & EPOLLET) != 0;
-    const std::uint32_t news = edge ? events & ~watched.reported : events;
-    if (news == 0) {
-      watched.reported &= events;
-      continue;
-    }
+    if (events == 0 || (edge && happened(*file) == watched.reported)) continue;
     epoll_event event = watched.event;
     event.events = events;
     found.push_back(event);
@@ -126,18 +138,20 @@ int Sockets::epoll_wait(int epoll, std::span<epoll_event> events, int timeout_ms
   for (auto& [fd, watched] : instance->watched) {
     File* file = find(fd);
     if (file == nullptr) continue;
-    watched.reported = ready(fd, *file);
-    if ((watched.event.events & EPOLLONESHOT) != 0 &&
-        (watched.reported & watched.event.events) != 0) {
-      watched.event.events = 0;
-    }
+    const bool told = (ready(fd, *file) & watched.event.events) != 0;
+    if (told) watched.reported = happened(*file);
+    if (told && (watched.event.events & EPOLLONESHOT) != 0) watched.event.events = 0;
   }
   return static_cast<int>(found.size());
 }
 
 int Sockets::netdev_send(Bytes packet) {
   auto lock = machine_.lock();
-  return machine_.take_packet(lock, packet) ? 0 : -EINVAL;
+  if (refuses_more(packet)) return 0;
+  icmp_error_ = error_of_icmp(packet);
+  const bool taken = machine_.take_packet(lock, packet);
+  icmp_error_ = 0;
+  return taken ? 0 : -EINVAL;
 }
 
 int Sockets::netdev_receive(void* buffer, std::size_t* count, long long* time_us) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "tests/packetdrill/sockets.h"
 
@@ -110,13 +111,14 @@ int Sockets::listen(int fd, int backlog) {
   const auto lock = machine_.lock();
   File* file = find(fd, Kind::stream);
   if (file == nullptr) return -EBADF;
-  file->backlog = static_cast<std::size_t>(std::clamp(backlog, 1, 4096));
+  file->backlog = static_cast<std::size_t>(std::clamp(backlog < 0 ? 4096 : backlog, 0, 4096));
   if (file->phase == Phase::listening) return 0;
-  if (file->phase != Phase::fresh) return -EINVAL;
+  if (file->phase != Phase::fresh && file->phase != Phase::closed) return -EINVAL;
   const auto port = machine_.tcp().listen(file->bound, file->port);
   if (!port) return -EADDRINUSE;
   file->port = *port;
   file->phase = Phase::listening;
+  apply_options(*file);
   return 0;
 }
 
@@ -132,6 +134,7 @@ Sockets::File* Sockets::listener_of(ConnectionName name) {
 void Sockets::on_open(ConnectionName name, bool connected) {
   if (File* file = owner(name); connected && file != nullptr) {
     file->phase = Phase::connected;
+    file->open_untold = true;
     return;
   }
   File* listener = listener_of(name);
@@ -140,6 +143,7 @@ void Sockets::on_open(ConnectionName name, bool connected) {
   // What is not read closes the window, so that the stack keeps it.
   machine_.tcp().pause_receive(name);
   listener->queue.push_back(name);
+  ++listener->accepted;
 }
 
 bool Sockets::take_accepted(File& listener, File& accepted) {
@@ -153,7 +157,6 @@ bool Sockets::take_accepted(File& listener, File& accepted) {
   accepted.phase = waiting.error ? Phase::closed : Phase::connected;
   accepted.error = waiting.error.value_or(0);
   accepted.options = listener.options;
-  accepted.lingering = listener.lingering;
   accepted.v6 = listener.v6;
   accepted.port = listener.port;
   return true;
@@ -180,12 +183,16 @@ int Sockets::connect(int fd, const sockaddr* address, socklen_t size) {
   File* file = find(fd, Kind::stream);
   if (file == nullptr) return -EBADF;
   if (file->phase == Phase::connecting) return -EALREADY;
-  if (file->phase == Phase::connected) return -EISCONN;
+  if (file->phase == Phase::connected) {
+    return std::exchange(file->open_untold, false) ? 0 : -EISCONN;
+  }
+  if (file->phase == Phase::closed && file->error != 0) return -take_error(*file);
   const auto read = read_address(address, size);
   if (!read || file->phase == Phase::listening) return -EINVAL;
   const IpAddress local = file->bound.known() ? file->bound : machine_.local();
   if (local.is_v4() != read->ip.is_v4()) return -EADDRNOTAVAIL;
-  const auto name = machine_.tcp().connect({local, read->ip, file->port, read->port});
+  const auto name = machine_.tcp().connect({local, read->ip, file->port, read->port},
+                                           file->options.tuning(machine_.default_tuning()));
   if (!name) return -EADDRNOTAVAIL;
   file->name = *name;
   file->phase = Phase::connecting;
@@ -198,7 +205,10 @@ int Sockets::connect(int fd, const sockaddr* address, socklen_t size) {
 }
 
 int Sockets::finish_connect(File& file) {
-  if (file.phase == Phase::connected) return 0;
+  if (file.phase == Phase::connected) {
+    file.open_untold = false;
+    return 0;
+  }
   if (file.phase == Phase::connecting) return -ETIMEDOUT;
   return -take_error(file);
 }
@@ -212,6 +222,7 @@ int Sockets::take_error(File& file) {
 void Sockets::on_closed(ConnectionName name, std::uint64_t, CloseReason reason) {
   int error = 0;
   if (reason == CloseReason::failed) error = machine_.in_packet() ? ECONNREFUSED : ETIMEDOUT;
+  if (reason == CloseReason::failed && icmp_error_ != 0) error = icmp_error_;
   if (reason == CloseReason::reset) error = machine_.in_packet() ? ECONNRESET : ETIMEDOUT;
   if (File* file = owner(name)) {
     file->error = error == ECONNRESET && file->peer_finished ? EPIPE : error;  // as Linux does
@@ -230,17 +241,23 @@ void Sockets::on_peer_finished(ConnectionName name, std::uint64_t) {
   }
 }
 
-// Bytes that nobody has read are lost with a close, and a reset says so (RFC 9293, 3.6.1).
+// Bytes that nobody has read are lost with a close, and a reset says so (RFC 9293, 3.6.1). One that
+// lingers waits until the peer has everything.
 int Sockets::close(int fd) {
-  const auto lock = machine_.lock();
+  auto lock = machine_.lock();
   File* file = find(fd);
   if (file == nullptr) return -EBADF;
+  ConnectionName closed;
+  Duration wait{0};
   if (file->kind == Kind::stream) {
     if (file->phase == Phase::listening) {
       machine_.tcp().stop_listening(file->bound, file->port);
       for (const ConnectionName name : file->queue) machine_.tcp().close(name, CloseMode::abort);
     } else if (file->name.valid()) {
-      const bool at_once = file->lingering.l_onoff != 0 && file->lingering.l_linger == 0;
+      const linger& lingering = file->options.lingering;
+      const bool at_once = lingering.l_onoff != 0 && lingering.l_linger == 0;
+      if (lingering.l_onoff != 0) wait = std::chrono::seconds(lingering.l_linger);
+      closed = file->name;
       const bool lost = unread(*file) > 0 && !file->read_shut;
       machine_.tcp().close(file->name, at_once || lost ? CloseMode::abort : CloseMode::graceful);
     }
@@ -248,6 +265,16 @@ int Sockets::close(int fd) {
   files_.erase(fd);
   for (auto& [other, watcher] : files_) watcher.watched.erase(fd);
   machine_.turn();
+  if (wait > Duration{0}) {
+    using State = dataplane::tcp::State;
+    machine_.wait(
+        lock,
+        [&] {
+          const auto info = machine_.tcp().info(closed);
+          return !info || info->state == State::fin_wait_2;
+        },
+        machine_.now() + wait);
+  }
   return 0;
 }
 
@@ -256,6 +283,16 @@ int Sockets::shutdown(int fd, int how) {
   File* file = find(fd, Kind::stream);
   if (file == nullptr) return -EBADF;
   if (how < SHUT_RD || how > SHUT_RDWR) return -EINVAL;
+  if (file->phase == Phase::listening && how != SHUT_WR) {
+    machine_.tcp().stop_listening(file->bound, file->port);
+    for (const ConnectionName name : std::exchange(file->queue, {})) {
+      machine_.tcp().close(name, CloseMode::abort);
+      waiting_.erase(name);
+    }
+    file->phase = Phase::closed;
+    machine_.turn();
+    return 0;
+  }
   if (file->phase != Phase::connected && file->phase != Phase::connecting) return -ENOTCONN;
   if (how != SHUT_WR) file->read_shut = true;
   if (how != SHUT_RD && !file->write_shut) {
@@ -290,12 +327,13 @@ int Sockets::ioctl(int fd, unsigned long request, void* argument) {
   if (file == nullptr) return -EBADF;
   int value = 0;
   const auto info = machine_.tcp().info(file->name);
+  if (file->phase == Phase::listening && request != FIONBIO) return -EINVAL;
   if (request == FIONREAD) {
     value = static_cast<int>(unread(*file));
   } else if (request == TIOCOUTQ) {
     value = info ? static_cast<int>(info->queued) : 0;
   } else if (request == bytes_not_sent) {
-    value = info ? static_cast<int>(info->queued - std::min(info->queued, info->in_flight)) : 0;
+    value = info ? static_cast<int>(info->unsent) : 0;
   } else if (request == FIONBIO) {
     std::memcpy(&value, argument, sizeof value);
     file->nonblocking = value != 0;

@@ -10,6 +10,7 @@
 
 #include "tests/packetdrill/interface.h"
 #include "tests/packetdrill/machine.h"
+#include "tests/packetdrill/socket_options.h"
 
 namespace godwit::packetdrill {
 
@@ -32,6 +33,7 @@ class Sockets {
 
   // Data (data_calls.cc).
   ssize_t receive(int fd, std::span<const iovec> pieces, int flags);
+  ssize_t receive_message(int fd, msghdr& message, int flags);
   ssize_t send(int fd, std::span<const iovec> pieces, int flags);
   int pipe(int fds[2]);
   ssize_t splice(int in, int out, std::size_t size, unsigned flags);
@@ -65,7 +67,7 @@ class Sockets {
 
   struct Watched {
     epoll_event event{};
-    std::uint32_t reported = 0;  // of an edge-triggered one
+    std::uint64_t reported = 0;  // of an edge-triggered one: what had happened then
   };
   struct File {
     Kind kind = Kind::stream;
@@ -83,8 +85,10 @@ class Sockets {
     bool write_shut = false;
     bool reset_told = false;
     int error = 0;
-    linger lingering{};
-    std::map<std::pair<int, int>, std::vector<std::uint8_t>> options;
+    SocketOptions options;
+    bool more = false;           // the last write announced another
+    bool open_untold = false;    // a connect() that did not wait has come through
+    std::uint32_t accepted = 0;  // that ever were in the queue
     // Streams and pipes: what has come and is not read.
     std::shared_ptr<std::deque<std::uint8_t>> bytes = std::make_shared<std::deque<std::uint8_t>>();
     // An epoll instance.
@@ -112,6 +116,12 @@ class Sockets {
   std::size_t room(const File& file);
   bool readable(File& file);
   bool writable(File& file);
+  std::uint64_t happened(File& file);
+  bool refuses_more(Bytes packet);
+  Instant deadline(Duration timeout) const;
+  std::optional<std::vector<std::uint8_t>> option(File& file, int level, int name);
+  void apply_options(File& file);
+  void hold_for_more(File& file, bool more);
   std::uint32_t ready(int fd, File& file);
   int take_error(File& file);
   ssize_t send_some(Machine::Lock& lock, int fd, Bytes bytes, int flags);
@@ -123,6 +133,7 @@ class Sockets {
   std::map<int, File> files_;
   std::map<ConnectionName, Waiting> waiting_;
   int next_fd_ = 3;
+  int icmp_error_ = 0;  // of the packet that is being taken
   Machine machine_;
 };
 
@@ -131,6 +142,8 @@ struct Address {
   IpAddress ip;
   std::uint16_t port = 0;
 };
+// The error that a message of ICMP stands for; 0 for what is none.
+int error_of_icmp(Bytes packet);
 std::optional<Address> read_address(const sockaddr* address, socklen_t size);
 void write_address(const Address& from, bool v6, sockaddr* address, socklen_t* size);
 

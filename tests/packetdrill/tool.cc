@@ -101,6 +101,8 @@ int Tool::open(int listener) {
   const auto answer = leaves();
   GODWIT_CHECK(answer && answer->segment.flags == (Flags::syn | Flags::ack));
   our_isn = answer->segment.seq;
+  syn_ack_window = answer->segment.window;
+  syn_ack_mss = answer->segment.options.mss.value_or(0);
   arrives(segment(Flags::ack, 1, our_isn + 1));
   return calls.accept(u, listener, nullptr, nullptr);
 }

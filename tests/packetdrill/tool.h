@@ -32,6 +32,8 @@ class Tool {
   };
   // The next segment from it.
   std::optional<Left> leaves();
+  // As bytes, IP header and all.
+  const std::vector<std::uint8_t>& last_packet() const { return packet_; }
   long long now_us();
 
   // A listening socket, and a connection that is opened to it from the next port, accepted.
@@ -49,6 +51,8 @@ class Tool {
   std::uint16_t our_port = 8080;
   std::uint16_t peer_port = 5000;
   std::uint32_t our_isn = 0;
+  std::uint16_t syn_ack_window = 0;  // of the latest open()
+  std::uint16_t syn_ack_mss = 0;
 
  private:
   void* library_;

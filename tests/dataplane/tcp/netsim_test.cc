@@ -32,7 +32,7 @@ std::uint64_t goodput(const Row& row, std::uint32_t buffer) {
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     Settings settings;
     settings.send_queue_max = buffer;
-    settings.receive_window = buffer;
+    settings.receive_window = settings.receive_window_max = buffer;
     settings.give_up = std::chrono::hours(10);
     Impairment impairment;
     impairment.loss = row.loss;

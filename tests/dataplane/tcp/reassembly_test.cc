@@ -38,6 +38,32 @@ struct Fixture : testing::Test {
   }
 };
 using ReassemblyTest = Fixture;
+
+TEST_F(ReassemblyTest, ARunThatGoesOnNeedsFewBlocks) {
+  stream.resize(100'000);
+  for (std::size_t i = 0; i < stream.size(); ++i) stream[i] = static_cast<std::uint8_t>(i * 7);
+  constexpr std::uint32_t segment = 1400;
+  for (std::uint32_t at = 1; at + segment < stream.size(); at += segment) {
+    ASSERT_EQ(insert(at, at + segment), Insert::held);
+  }
+  EXPECT_EQ(blocks().size(), 1u);
+  EXPECT_LE(held.count(), 8u);
+  std::uint32_t at = 1;
+  for (HeldRange range = held.take(memory, start + 1); range.bytes;
+       range = held.take(memory, start + at)) {
+    for (const std::uint8_t byte : range.bytes.bytes()) {
+      ASSERT_EQ(byte, static_cast<std::uint8_t>(at++ * 7));
+    }
+  }
+  EXPECT_GE(at, stream.size() - 2 * segment);
+  EXPECT_EQ(memory.held_bytes, 0u);
+}
+
+TEST_F(ReassemblyTest, SmallPiecesTakeSmallBlocks) {
+  for (std::uint32_t at = 1; at < 1000; at += 2) insert(at, at + 1);
+  EXPECT_EQ(held.count(), memory.ranges_max);
+  EXPECT_EQ(memory.held_bytes, 128u * memory.ranges_max);
+}
 using Blocks = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
 TEST_F(ReassemblyTest, TheLatestArrivalComesFirstInTheBlocks) {  // RFC 2018, 4

@@ -387,7 +387,9 @@ TEST_F(RecoveryTest, BlocksLeaveNoSegmentLargerThanThePeerTakes) {  // RFC 6691
 
 TEST_F(RecoveryTest, NagleWaitsForTheAcknowledgement) {  // RFC 9293, 3.7.4
   open(true);
-  world->tcp.set_nagle(world->name(), true);
+  Tuning tuning = world->tcp.tuning(world->name());
+  tuning.nagle = true;
+  world->tcp.tune(world->name(), tuning);
   world->send(world->name(), "first");
   world->flush();
   world->send(world->name(), "second");
@@ -397,7 +399,8 @@ TEST_F(RecoveryTest, NagleWaitsForTheAcknowledgement) {  // RFC 9293, 3.7.4
   EXPECT_EQ(sent(), Starts{0});
   ack(5);
   EXPECT_EQ(sent(), Starts{5});
-  world->tcp.set_nagle(world->name(), false);
+  tuning.nagle = false;
+  world->tcp.tune(world->name(), tuning);
   world->send(world->name(), "fourth");
   world->flush();
   EXPECT_EQ(sent(), Starts{16});

@@ -109,7 +109,7 @@ TEST(StreamRules, AnEmptyPoolRefusesAndTellsWhenThereIsMemory) {  // rule 5
 
 TEST(StreamRules, PausedBytesWaitAndTheWindowCloses) {  // rule 6
   Settings settings;
-  settings.receive_window = 3000;
+  settings.receive_window = settings.receive_window_max = 3000;
   LoneStack world(settings);
   Peer peer = world.open(1);
   world.tcp.pause_receive(world.name());

@@ -58,15 +58,32 @@ const std::map<std::string, Setter> setters = {
     {"syn_cookies", [](StackSettings& s, std::int64_t v) { s.tcp.syn_cookies = v != 0; }},
     {"receive_window",
      [](StackSettings& s, std::int64_t v) {
-       s.tcp.receive_window = static_cast<std::uint32_t>(v);
+       s.tcp.receive_window = s.tcp.receive_window_max = static_cast<std::uint32_t>(v);
      }},
+    {"receive_window_max",
+     [](StackSettings& s, std::int64_t v) {
+       s.tcp.receive_window_max = static_cast<std::uint32_t>(v);
+     }},
+    {"reset_given_up", [](StackSettings& s, std::int64_t v) { s.tcp.reset_given_up = v != 0; }},
+    {"probe_with_data", [](StackSettings& s, std::int64_t v) { s.tcp.probe_with_data = v != 0; }},
     {"send_queue_max",
      [](StackSettings& s, std::int64_t v) { s.tcp.send_queue_max = static_cast<std::size_t>(v); }},
     {"initial_window",
-     [](StackSettings& s, std::int64_t v) {
-       s.tcp.initial_window_segments = static_cast<std::uint32_t>(v);
-     }},
+     [](StackSettings& s,
+        std::int64_t v) { s.tcp.initial_window_segments = static_cast<std::uint32_t>(v); }},
     {"reset_late_data", [](StackSettings& s, std::int64_t v) { s.tcp.reset_late_data = v != 0; }},
+};
+
+using Tuner = std::function<void(Tuning&, std::int64_t)>;
+
+// Calls about one connection.
+const std::map<std::string, Tuner> tunings = {
+    {"nagle", [](Tuning& t, std::int64_t v) { t.nagle = v != 0; }},
+    {"cork", [](Tuning& t, std::int64_t v) { t.cork = v != 0; }},
+    {"reno", [](Tuning& t, std::int64_t v) { t.reno = v != 0; }},
+    {"user_timeout", [](Tuning& t, std::int64_t v) { t.user_timeout = ms(v); }},
+    {"keepalive", [](Tuning& t, std::int64_t v) { t.keepalive_idle = ms(v); }},
+    {"mss_max", [](Tuning& t, std::int64_t v) { t.mss_max = static_cast<std::uint16_t>(v); }},
 };
 
 const std::map<std::string, std::uint64_t Counters::*> counters = {
@@ -270,7 +287,11 @@ std::string Player::use_connection(const Words& words) {
   if (what == "close") return tcp.close(name, io::CloseMode::graceful), "";
   if (what == "abort") return tcp.close(name, io::CloseMode::abort), "";
   if (what == "shutdown") return tcp.shutdown_send(name), "";
-  if (what == "nagle") return tcp.set_nagle(name, *number != 0), "";
+  if (const auto tuned = tunings.find(what); tuned != tunings.end()) {
+    Tuning tuning = tcp.tuning(name);
+    tuned->second(tuning, *number);
+    return tcp.tune(name, tuning), "";
+  }
   return "no call '" + what + "'";
 }
 
@@ -293,6 +314,7 @@ std::optional<std::int64_t> Player::number_of(const std::string& what) {
   if (what == "writable") return connection->writable;
   const auto info = tcp.info(connection->name);
   if (!info) return std::nullopt;
+  if (what == "window") return info->receive_window;
   if (what == "cwnd") return info->congestion_window;
   if (what == "ssthresh") return info->slow_start_threshold;
   if (what == "mss") return info->mss;
