@@ -2,7 +2,7 @@
 #include "crypto/keys.h"
 
 #include "crypto/constant_time.h"
-#include "crypto/sodium_ready.h"
+#include "crypto/x25519.h"
 
 namespace godwit::crypto {
 
@@ -17,20 +17,17 @@ KeyPair KeyPair::generate(RandomSource& random) {
 }
 
 KeyPair KeyPair::from_private(std::span<const std::uint8_t, 32> private_key) {
-  sodium_ready();
+  constexpr PublicKey base{9};
   KeyPair pair{Secret<32>(private_key), {}};
   // The base point times a clamped number is never the neutral element, so this cannot fail.
-  GODWIT_CHECK(crypto_scalarmult_base(pair.public_key.data(), pair.private_key.data()) == 0);
+  GODWIT_CHECK(
+      x25519::multiply({.out = pair.public_key, .scalar = pair.private_key, .point = base}));
   publish(pair.public_key.data(), pair.public_key.size());
   return pair;
 }
 
 bool diffie_hellman(Secret<32>& out, const PrivateKey& local, const PublicKey& remote) {
-  sodium_ready();
-  int result = crypto_scalarmult(out.data(), local.data(), remote.data());
-  // Whether the order is small is seen on the public key alone.
-  publish(&result, sizeof result);
-  if (result == 0) return true;
+  if (x25519::multiply({.out = out.writable(), .scalar = local, .point = remote})) return true;
   out.wipe();
   return false;
 }

@@ -31,15 +31,18 @@ int main(int count, char** arguments) {
   const auto kem = godwit::constant_time::kem_operations();
   const auto spqr = godwit::constant_time::spqr_operations();
   const auto session = godwit::constant_time::session_operations();
+  const auto x25519 = godwit::constant_time::x25519_operations();
   const auto planted = godwit::constant_time::planted_operations();
   for (const std::string_view name : names) {
     if (name == "list") {
       print(kem);
       print(spqr);
       print(session);
+      print(x25519);
     } else if (name == "planted") {
       print(planted);
-    } else if (!run(kem, name) && !run(spqr, name) && !run(session, name) && !run(planted, name)) {
+    } else if (!run(kem, name) && !run(spqr, name) && !run(session, name) && !run(x25519, name) &&
+               !run(planted, name)) {
       std::fputs("constant_time list | planted | NAME...\n", stderr);
       return 2;
     }

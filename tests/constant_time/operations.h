@@ -24,6 +24,7 @@ struct Operation {
 std::span<const Operation> kem_operations();
 std::span<const Operation> spqr_operations();
 std::span<const Operation> session_operations();
+std::span<const Operation> x25519_operations();
 // What leaks on purpose, each in another way, so that a check that sees nothing is noticed.
 std::span<const Operation> planted_operations();
 
