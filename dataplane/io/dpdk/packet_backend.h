@@ -80,16 +80,22 @@ class PacketBackend {
     return stack_.tcp().listen(any ? IpAddress{} : *address, endpoint.port);
   }
   void stop_listening() { stack_.tcp().stop_listening(); }
-  // Errors: limit at connections_max, invalid for a host that is no address, unavailable without
+  // From `source`, an address of the device, or where it is empty from the one that fits. Errors:
+  // limit at connections_max, invalid for what is no address or none of ours, unavailable without
   // an address of ours to reach it from or where this shard does not dial.
-  Result<ConnectionName> connect(const Endpoint& endpoint) {
+  Result<ConnectionName> connect(const Endpoint& endpoint, const std::string& source = {}) {
     begin();
     if (!options_.dials) {
       return fail(ErrorCode::unavailable, "a shard that shares its device cannot dial");
     }
     const auto address = parse_ip_address(endpoint.host);
     if (!address) return fail(ErrorCode::invalid, "'" + endpoint.host + "' is no address");
-    return stack_.connect(*address, endpoint.port);
+    if (source.empty()) return stack_.connect(*address, endpoint.port);
+    const auto local = parse_ip_address(source);
+    if (!local || !stack_.ip().addresses().is_own(*local)) {
+      return fail(ErrorCode::invalid, source + " is no address of the device");
+    }
+    return stack_.tcp().connect({*local, *address, 0, endpoint.port});
   }
   void set_user(ConnectionName name, std::uint64_t user) { stack_.tcp().set_user(name, user); }
   std::size_t send(ConnectionName name, std::span<const Bytes> chunks) {

@@ -45,6 +45,16 @@ Result<int> open_socket(const Endpoint& endpoint, const SocketAddress& address) 
   return descriptor;
 }
 
+Result<void> bind_source(int descriptor, const std::string& host) {
+  const Endpoint source{.host = host, .port = 0};
+  const auto address = socket_address(source);
+  if (!address) return std::unexpected(address.error());
+  const int on = 1;
+  ::setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+  if (::bind(descriptor, address->get(), address->size) == 0) return {};
+  return socket_error("cannot connect from", source, errno);
+}
+
 Result<Listener> open_listener(const Endpoint& endpoint) {
   auto address = socket_address(endpoint);
   if (!address) return std::unexpected(address.error());

@@ -26,6 +26,10 @@ Result<SocketAddress> socket_address(const Endpoint& endpoint);
 // should wait).
 Result<int> open_socket(const Endpoint& endpoint, const SocketAddress& address);
 
+// Has the socket connect from this address; the port is chosen when it does. Errors: invalid for
+// what is no address, io for one that this machine does not have.
+Result<void> bind_source(int descriptor, const std::string& host);
+
 struct Listener {
   int descriptor = -1;
   std::uint16_t port = 0;

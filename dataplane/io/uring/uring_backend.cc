@@ -84,7 +84,8 @@ void UringBackend::stop_listening() {
   accept_again_ = never;
 }
 
-Result<ConnectionName> UringBackend::connect(const Endpoint& endpoint) {
+Result<ConnectionName> UringBackend::connect(const Endpoint& endpoint,
+                                             const std::string& source) {
   if (auto started = start(); !started) return std::unexpected(started.error());
   if (connections_.used() >= options_.connections_max) {
     return godwit::fail(ErrorCode::limit, "no room for another connection");
@@ -93,6 +94,12 @@ Result<ConnectionName> UringBackend::connect(const Endpoint& endpoint) {
   if (!address) return std::unexpected(address.error());
   const auto descriptor = uring::open_socket(endpoint, *address);
   if (!descriptor) return std::unexpected(descriptor.error());
+  if (!source.empty()) {
+    if (auto bound = uring::bind_source(*descriptor, source); !bound) {
+      ::close(*descriptor);
+      return std::unexpected(bound.error());
+    }
+  }
   const std::uint32_t slot = connections_.take();
   connections_[slot].descriptor = *descriptor;
   connections_[slot].phase = Phase::connecting;

@@ -61,8 +61,10 @@ class UringBackend {
   // Errors: exists when it listens already, invalid for a host that is no address, io.
   Result<std::uint16_t> listen(const Endpoint& endpoint);
   void stop_listening();
-  // Errors: limit at connections_max, invalid for a host that is no address, io.
-  Result<ConnectionName> connect(const Endpoint& endpoint);
+  // From `source`, or where it is empty from the address that the kernel chooses; one address
+  // reaches a server's port from as many ports as the kernel lends it, 28 232 mostly. Errors: limit
+  // at connections_max, invalid for a host that is no address, io.
+  Result<ConnectionName> connect(const Endpoint& endpoint, const std::string& source = {});
   void set_user(ConnectionName name, std::uint64_t user);
   std::size_t send(ConnectionName name, std::span<const Bytes> chunks);
   void pause_receive(ConnectionName name);
