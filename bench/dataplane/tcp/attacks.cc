@@ -42,7 +42,7 @@ tcp::SegmentOut packet_of(Attack attack, RandomSource& random, std::span<const B
   segment.seq = static_cast<std::uint32_t>(dice);
   segment.window = 64'000;
   // One that is there, at a place that had to be guessed.
-  segment.flow = Pair::flow_of(static_cast<std::uint32_t>(random.below(good_clients)));
+  segment.flow = Pair::flow_of(static_cast<std::uint32_t>(random.below(good_clients)), false);
   if (attack == Attack::reset_injection) {
     segment.flags = tcp::Flags::rst;
     return segment;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +13,7 @@
 #include "bench/dataplane/tcp/kernel_echo.h"
 #include "bench/dataplane/tcp/pair.h"
 #include "bench/dataplane/tcp/resident.h"
+#include "bench/dataplane/tcp/two_cores.h"
 #include "bench/generator/report.h"
 
 // What the server's half of our TCP costs: bench/README.md says how it is measured. Ends with 1
@@ -97,8 +100,12 @@ void opens(Program& program) {
 }
 
 // CPU of the server a message of its own stack.
-double messages_over(Program& program, std::uint32_t connections, bool offload) {
-  Pair pair({.connections = connections, .offload = offload});
+struct Over {
+  bool offload = false;
+  bool v6 = false;
+};
+double messages_over(Program& program, std::uint32_t connections, Over over = {}) {
+  Pair pair({.connections = connections, .offload = over.offload, .v6 = over.v6});
   pair.open_all();
   const std::vector<std::uint8_t> message(message_size, 'm');
   const std::uint32_t rounds = program.messages / batch;
@@ -116,15 +123,16 @@ double messages_over(Program& program, std::uint32_t connections, bool offload) 
   program.require(pair.client_events().replies - before == count, "an answer is missing");
   const double each = share(cost.total_ns(), count);
   std::printf(
-      "messages over %7u connections%s: %.0f ns of CPU an exchange, %.0f a second and "
+      "messages over %7u connections, IPv%d%s: %.0f ns of CPU an exchange, %.0f a second and "
       "core; %.0f ns a frame in (%lu), %.0f ns a frame out (%lu), timers %.0f ns; "
       "%lu sent again\n",
-      connections, offload ? ", checksums by the port" : "", each, 1e9 / each, cost.in_each(),
-      cost.frames_in, cost.out_each(), cost.frames_out, share(cost.timer_ns, count),
+      connections, over.v6 ? 6 : 4, over.offload ? ", checksums by the port" : "", each, 1e9 / each,
+      cost.in_each(), cost.frames_in, cost.out_each(), cost.frames_out, share(cost.timer_ns, count),
       pair.server().counters().retransmits);
   program.add({{"benchmark", "tcp_messages"},
                {"connections", connections},
-               {"offload", offload},
+               {"offload", over.offload},
+               {"ipv6", over.v6},
                {"ns", each},
                {"ns_frame_in", cost.in_each()},
                {"ns_frame_out", cost.out_each()},
@@ -134,27 +142,63 @@ double messages_over(Program& program, std::uint32_t connections, bool offload) 
 }
 
 void messages(Program& program) {
-  messages_over(program, 1'000, false);
-  messages_over(program, program.connections, false);
+  for (const bool v6 : {false, true}) {
+    messages_over(program, 1'000, {.v6 = v6});
+    messages_over(program, program.connections, {.v6 = v6});
+  }
 }
 
-void beside_kernel(Program& program) {
-  const double ours = messages_over(program, 1'000, false);
-  const double offloaded = messages_over(program, 1'000, true);
-  const auto kernel = kernel_echo({.connections = 1'000, .messages = program.messages});
+// Each end has a ring of its own, whose descriptors are as many as a process may have.
+std::uint32_t connections_of_the_kernel() {
+  constexpr rlim_t others = 1024;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<std::uint32_t>(std::min<rlim_t>(limit.rlim_cur - others, 100'000));
+}
+
+void beside_kernel_over(Program& program, std::uint32_t connections) {
+  const double ours = messages_over(program, connections);
+  const double offloaded = messages_over(program, connections, {.offload = true});
+  const auto kernel = kernel_echo({.connections = connections, .messages = program.messages});
   if (!kernel) {
     program.require(false, kernel.error().message.c_str());
     return;
   }
   std::printf(
-      "io/uring over loopback, 1000 connections: %.0f ns of CPU an exchange, server's "
+      "io/uring over loopback, %u connections: %.0f ns of CPU an exchange, server's "
       "thread; ours is %.1f times cheaper, %.1f with checksums by the port\n",
-      *kernel, *kernel / ours, *kernel / offloaded);
+      connections, *kernel, *kernel / ours, *kernel / offloaded);
   program.add({{"benchmark", "tcp_beside_kernel"},
+               {"connections", connections},
                {"kernel_ns", *kernel},
                {"ours_ns", ours},
                {"ours_offload_ns", offloaded},
                {"ratio", *kernel / ours}});
+}
+
+void beside_kernel(Program& program) {
+  beside_kernel_over(program, 1'000);
+  const std::uint32_t most = connections_of_the_kernel();
+  if (most > 2'000) beside_kernel_over(program, most);
+}
+
+void two_cores_each(Program& program) {
+  for (const bool v6 : {false, true}) {
+    for (const std::uint32_t connections : {1'000u, program.connections}) {
+      const TwoCoresResult result = two_cores({.connections = connections, .v6 = v6});
+      std::printf(
+          "a core for each end, IPv%d: %.0f connections opened and closed a second; %.0f exchanges "
+          "a second over %u connections; %lu frames lost\n",
+          v6 ? 6 : 4, result.opens_per_second, result.exchanges_per_second, connections,
+          result.lost);
+      program.require(result.complete, "two cores: nothing came for 10 seconds");
+      program.add({{"benchmark", "tcp_two_cores"},
+                   {"connections", connections},
+                   {"ipv6", v6},
+                   {"opens_per_second", result.opens_per_second},
+                   {"exchanges_per_second", result.exchanges_per_second}});
+    }
+  }
 }
 
 void attacks(Program& program) {
@@ -185,9 +229,13 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1'000u, 1'000'000'000u));
   app.add_option("--json", program.json_file, "adds the results, an object a line");
   const std::vector<std::pair<const char*, std::function<void(Program&)>>> parts = {
-      {"idle", idle},         {"opens", opens},
-      {"messages", messages}, {"beside-kernel", beside_kernel},
-      {"attacks", attacks},   {"load", [](Program& p) { messages_over(p, 1'000, false); }}};
+      {"idle", idle},
+      {"opens", opens},
+      {"messages", messages},
+      {"beside-kernel", beside_kernel},
+      {"two-cores", two_cores_each},
+      {"attacks", attacks},
+      {"load", [](Program& p) { messages_over(p, 1'000); }}};
   std::vector<CLI::App*> commands;
   for (const auto& part : parts) commands.push_back(app.add_subcommand(part.first));
   CLI11_PARSE(app, argc, argv);

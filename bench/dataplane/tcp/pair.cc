@@ -13,25 +13,29 @@ namespace {
 constexpr std::uint16_t client_port_first = 1024;
 constexpr Duration turn_time = std::chrono::microseconds(10);
 
-IpAddress server_address() {
-  return IpAddress::v4({192, 0, 2, 1});
+IpAddress server_address(bool v6) {
+  return *parse_ip_address(v6 ? "2001:db8::1" : "192.0.2.1");
 }
-IpAddress client_address() {
-  return IpAddress::v4({192, 0, 2, 2});
+IpAddress client_address(bool v6) {
+  return *parse_ip_address(v6 ? "2001:db8::2" : "192.0.2.2");
 }
+
+}  // namespace
 
 tcp::StackSettings settings_of(const Pair::Options& options, bool server) {
   tcp::StackSettings settings;
   settings.network.mac = server ? Pair::server_mac() : Pair::client_mac();
   settings.network.addresses = {*parse_ip_prefix(server ? "192.0.2.1/24" : "192.0.2.2/24")};
+  if (options.v6) {
+    settings.network.addresses.push_back(
+        *parse_ip_prefix(server ? "2001:db8::1/64" : "2001:db8::2/64"));
+  }
   // Answers to strangers leave by the same wire, where nobody takes them.
-  if (server) settings.network.routes = {{*parse_ip_prefix("0.0.0.0/0"), client_address()}};
+  if (server) settings.network.routes = {{*parse_ip_prefix("0.0.0.0/0"), client_address(false)}};
   settings.tcp.connections_max = std::max(options.connections, 1024u) + 64;
   settings.tcp.syn_cache_max = options.syn_cache;
   return settings;
 }
-
-}  // namespace
 
 Pair::Pair(const Options& options)
     : options_(options),
@@ -51,8 +55,8 @@ Pair::Pair(const Options& options)
   for (int i = 0; i < 4; ++i) turn();
 }
 
-tcp::Flow Pair::flow_of(std::uint32_t index) {
-  return {client_address(), server_address(),
+tcp::Flow Pair::flow_of(std::uint32_t index, bool v6) {
+  return {client_address(v6), server_address(v6),
           static_cast<std::uint16_t>(client_port_first + index / server_ports),
           static_cast<std::uint16_t>(server_port_first + index % server_ports)};
 }
@@ -63,7 +67,7 @@ void Pair::open_all() {
   for (std::uint32_t begun = 0; begun < options_.connections;) {
     const std::uint32_t some = begun == 0 ? 1 : static_cast<std::uint32_t>(batch);
     for (std::uint32_t i = 0; i < some && begun < options_.connections; ++i, ++begun) {
-      const auto name = client_.tcp().connect(flow_of(begun));
+      const auto name = client_.tcp().connect(flow_of(begun, options_.v6));
       GODWIT_CHECK(name.has_value());
       names_.push_back(*name);
     }

@@ -72,6 +72,7 @@ class Pair {
     std::uint32_t syn_cache = 8192;
     bool close_at_once = false;
     bool offload = false;  // the port takes care of checksums
+    bool v6 = false;
   };
   explicit Pair(const Options& options);
 
@@ -87,7 +88,7 @@ class Pair {
   void send_foreign() { to_server_.send({}); }
   void skip(Duration time) { now_ += time; }
 
-  static tcp::Flow flow_of(std::uint32_t index);  // as the client sees it
+  static tcp::Flow flow_of(std::uint32_t index, bool v6);  // as the client sees it
   static tcp::MacAddress server_mac() { return {{2, 0, 0, 0, 0, 1}}; }
   static tcp::MacAddress client_mac() { return {{2, 0, 0, 0, 0, 2}}; }
 
@@ -113,5 +114,8 @@ class Pair {
   Instant now_{std::chrono::hours(1)};
   ServerCost cost_;
 };
+
+// Of either end.
+tcp::StackSettings settings_of(const Pair::Options& options, bool server);
 
 }  // namespace godwit::bench
