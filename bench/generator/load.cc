@@ -84,13 +84,14 @@ void Load::start(unsigned window) {
 
 Result<void> Load::run_for(Duration time) {
   now_ = monotonic_now();
-  const Instant end = now_ + time;
-  std::uint64_t before = counters_.delivered;
-  while (now_ < end) {
+  const Instant start = now_;
+  const std::uint64_t before = counters_.delivered;
+  const auto starved = [&] { return running_ && counters_.delivered == before; };
+  while (now_ - start < time || starved()) {
     if (auto done = turn(options_.batch_wait); !done) return done;
-  }
-  if (running_ && counters_.delivered == before) {
-    return fail(ErrorCode::unavailable, "no message arrives any more");
+    if (starved() && now_ - start > time + patience) {
+      return fail(ErrorCode::unavailable, "no message arrives any more");
+    }
   }
   return {};
 }

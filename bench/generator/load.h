@@ -54,6 +54,7 @@ class Load {
   // error when that makes no progress for ten seconds.
   Result<void> connect_until(std::size_t count);
   void start(unsigned window);
+  // For so long, and until a message has arrived; an error ten seconds later without one.
   Result<void> run_for(Duration time);
   // Sends nothing new, and waits until every message has arrived and is settled; ten seconds at
   // most.

@@ -299,7 +299,7 @@ class Server:
     def __init__(self, name, folder, core, accounts, godwitd=None):
         self.name = name
         self.setup = Setup(folder, VARIANTS[name], accounts, godwitd)
-        os.makedirs(folder)
+        os.makedirs(folder, exist_ok=True)
         command, extra = COMMANDS[VARIANTS[name]["server"]](self.setup)
         program = shutil.which(command[0], path=os.environ["PATH"] + ":/usr/sbin")
         if program is None:
@@ -317,6 +317,13 @@ class Server:
     @property
     def port(self):
         return self.setup.port
+
+    @property
+    def description(self):
+        """As bench_peers and bench_wire take it."""
+        variant = self.setup.variant
+        flags = (",tls" if variant["tls"] else "") + (",sm" if variant["management"] else "")
+        return f"{self.name},{variant['protocol']},{self.port},{self.process.pid}{flags}"
 
     def wait(self):
         """Until it answers on its port and has its accounts."""
@@ -345,9 +352,6 @@ class Server:
         _signal([pid for pid in pids if pid in process_tree(self.process.pid) or _orphan(pid, pids)], signal.SIGKILL)
         self.process.wait()
 
-    def freeze(self, frozen):
-        _signal(process_tree(self.process.pid), signal.SIGSTOP if frozen else signal.SIGCONT)
-
 
 def _signal(pids, number):
     for pid in pids:
@@ -368,6 +372,33 @@ def _orphan(pid, pids):
         return int(_stat(pid)[3]) == pids[0]  # the session of the one that led it
     except OSError:
         return False
+
+
+def versions(names):
+    """Package and version of each server among these variants."""
+    packages = [PACKAGES[VARIANTS[name]["server"]][0] for name in names if VARIANTS[name]["server"] in PACKAGES]
+    return {package: version_of(package) for package in dict.fromkeys(packages)}
+
+
+def machine(root):
+    """What a reader must know of where it ran; `root` is the checkout."""
+
+    def first(path, start):
+        with open(path, encoding="utf-8") as text:
+            return next((line.split(":", 1)[1].strip() for line in text if line.startswith(start)), "unknown")
+
+    def git(*words):
+        return subprocess.run(["git", "-C", root, *words], capture_output=True, text=True, check=False).stdout.strip()
+
+    return {
+        "cpu": first("/proc/cpuinfo", "model name"),
+        "cores": os.cpu_count(),
+        "memory": first("/proc/meminfo", "MemTotal"),
+        "kernel": os.uname().release,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "load": round(os.getloadavg()[0], 1),
+        "commit": git("rev-parse", "--short=12", "HEAD") + (" with changes" if git("status", "--porcelain", "-uno") else ""),
+    }
 
 
 def process_tree(root):

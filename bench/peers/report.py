@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables and a plot of what run and wire measured. Pure functions: results in, text out."""
+import math
+import statistics
+from xml.sax.saxutils import escape
+
+WORKLOADS = ("window1", "window8")
+GODWIT = "godwit"
+HEADER_BYTES = 52  # IPv4 and TCP with timestamps, a segment
+SYN_OPTION_BYTES = 8  # what a SYN has more, each way
+
+
+def figures(result):
+    """Per variant and workload: median CPU, messages a second, and the ratio to Godwit's turn right before."""
+    order = result["order"]
+    godwit = result["servers"][GODWIT]
+    peers = [name for name in order if name != GODWIT]
+    table = {}
+    for name in order:
+        server = result["servers"][name]
+        row = {"kib": server["resident_bytes_per_connection"] / 1024}
+        for workload in WORKLOADS:
+            rounds = server[workload]["rounds"]
+            before = godwit[workload]["rounds"]
+            row[workload] = {
+                "us": statistics.median(r["us_per_message"] for r in rounds),
+                "rate": statistics.median(r["messages_per_second"] for r in rounds),
+                "busy": statistics.median(r["server_busy"] for r in rounds),
+            }
+            if name == GODWIT:
+                ratios = [1.0]
+            else:
+                at = peers.index(name)
+                ratios = [r["us_per_message"] / before[i * len(peers) + at]["us_per_message"] for i, r in enumerate(rounds)]
+            row[workload].update(ratio=statistics.median(ratios), low=min(ratios), high=max(ratios))
+        table[name] = row
+    return table
+
+
+def number(value):
+    """Three figures that count: 0.123, 1.23, 12.3, 123."""
+    if value == 0:
+        return "0"
+    places = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{min(places, 3)}f}"
+
+
+def ratio(entry):
+    """The median, and the least and the most where they differ from it."""
+    if entry["low"] == entry["high"]:
+        return "1" if entry["ratio"] == 1 else number(entry["ratio"])
+    return f"{number(entry['ratio'])} ({number(entry['low'])}–{number(entry['high'])})"
+
+
+def _row(cells):
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def machine_line(result):
+    machine = result["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return (f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, {machine['date']}, load at the start "
+            f"{machine['load']}; Godwit {machine['commit']}; {versions}.\n")
+
+
+def cost_table(result, variants):
+    table = figures(result)
+    text = machine_line(result)
+    text += (f"Medians of {result['settings']['rounds']} turns of {result['settings']['seconds']:g} s; in brackets the least and the "
+             "most of the turns' ratios.\n\n")
+    text += _row(["server", "µs a message, 1 000 connections, window 1", "times Godwit's", "µs, 100 connections, window 8",
+                  "times Godwit's", "KiB an idle connection"])
+    text += _row(["---"] * 6)
+    for name, row in table.items():
+        text += _row([variants[name]["title"], number(row["window1"]["us"]), ratio(row["window1"]), number(row["window8"]["us"]),
+                      ratio(row["window8"]), number(row["kib"])])
+    text += "\n" + _row(["server", "encrypted", "the sender is told", "the recipient acknowledges", "kept for one who is away",
+                         "order"])
+    text += _row(["---"] * 6)
+    for name in table:
+        variant = variants[name]
+        text += _row([variant[key] for key in ("title", "encrypted", "sender", "recipient", "kept", "order")])
+    return text
+
+
+# --- plot ----------------------------------------------------------------------------------------------------------------------
+
+LEFT, WIDTH, ROW, BAR, TOP = 190, 820, 34, 12, 64
+STYLE = """<style>
+text { font: 12px system-ui, sans-serif; fill: #24292f; }
+.title { font-size: 15px; font-weight: 600; }
+.small { font-size: 11px; fill: #57606a; }
+.grid { stroke: #8c959f; stroke-opacity: .35; }
+.window1 { fill: #0969da; } .window8 { fill: #d4762c; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3; } .small { fill: #9198a1; }
+  .window1 { fill: #4493f8; } .window8 { fill: #f0a35e; }
+}
+</style>"""
+
+
+def plot(result, variants):
+    """Two bars a server, CPU a message on a logarithmic scale: an SVG for light and dark pages."""
+    table = figures(result)
+    values = [row[workload]["us"] for row in table.values() for workload in WORKLOADS]
+    low = math.floor(math.log10(min(values)))
+    high = max(low + 1, math.ceil(math.log10(max(values))))
+    span = WIDTH - LEFT - 110
+    height = TOP + ROW * len(table) + 46
+
+    def x_of(value):
+        return LEFT + span * (math.log10(value) - low) / (high - low)
+
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',
+             "<title>CPU of the server a delivered message</title>", STYLE,
+             '<text class="title" x="8" y="22">CPU of the server a delivered 100-byte message, µs (less is better)</text>']
+    for i, (workload, label) in enumerate(zip(WORKLOADS, ("1 000 connections, window 1", "100 connections, window 8"))):
+        parts.append(f'<rect class="{workload}" x="{LEFT + 210 * i}" y="34" width="12" height="12"/>'
+                     f'<text x="{LEFT + 18 + 210 * i}" y="45">{label}</text>')
+    bottom = TOP + ROW * len(table)
+    for power in range(low, high + 1):
+        x = x_of(10**power)
+        parts.append(f'<line class="grid" x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{bottom}"/>'
+                     f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{bottom + 16}">{10**power:g}</text>')
+    for i, (name, row) in enumerate(table.items()):
+        y = TOP + ROW * i
+        parts.append(f'<text text-anchor="end" x="{LEFT - 8}" y="{y + 17}">{escape(variants[name]["title"])}</text>')
+        for j, workload in enumerate(WORKLOADS):
+            top = y + 1 + j * (BAR + 1)
+            width = max(1.0, x_of(row[workload]["us"]) - LEFT)
+            label = number(row[workload]["us"])
+            if name != GODWIT:
+                label += f' ({number(row[workload]["ratio"])}×)'
+            parts.append(f'<rect class="{workload}" x="{LEFT}" y="{top}" width="{width:.1f}" height="{BAR}"/>'
+                         f'<text class="small" x="{LEFT + width + 5:.1f}" y="{top + 10}">{label}</text>')
+    machine = result["machine"]
+    note = f"one core of {machine['cpu']}, Linux {machine['kernel']}, {machine['date']}, {machine['commit']}; (×): times Godwit's"
+    parts.append(f'<text class="small" x="8" y="{bottom + 36}">{escape(note)}</text></svg>')
+    return "\n".join(parts) + "\n"
+
+
+# --- on the wire -----------------------------------------------------------------------------------------------------------------
+
+
+def on_wire(entry, syn=False):
+    """(payload bytes, segments, bytes with IP and TCP headers) of both directions."""
+    payload = entry["bytes_out"] + entry["bytes_in"]
+    segments = entry["segments_out"] + entry["segments_in"]
+    return payload, segments, payload + segments * HEADER_BYTES + (2 * SYN_OPTION_BYTES if syn else 0)
+
+
+def wire_table(result, titles):
+    """Bytes a login, a message alone, a message in a stream of them, an idle hour."""
+    pings = result["settings"]["pings_an_hour"]
+    text = machine_line(result) + "Bytes of TCP payload / with IP and TCP headers (segments), both directions, all legs.\n\n"
+    text += _row(["protocol", "login", "a message alone", "a message among others", f"idle hour, {pings} keep-alives"])
+    text += _row(["---"] * 5)
+    for name in result["order"]:
+        entry = result["wire"][name]
+        cells = [titles[name]]
+        for key in ("login", "lone_message", "busy_message"):
+            if entry.get(key) is None:
+                cells.append("–")
+                continue
+            payload, segments, whole = on_wire(entry[key], syn=key == "login")
+            cells.append(f"{payload:.0f} / {whole:.0f} ({number(segments)})")
+        payload, segments, whole = on_wire(entry["keep_alive"])
+        cells.append(f"{payload * pings:.0f} / {whole * pings:.0f} ({segments * pings:.0f})")
+        text += _row(cells)
+    return text
