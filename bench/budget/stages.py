@@ -34,14 +34,15 @@ STAGES = {
 FILES = (
     (r"/bench/budget/counted_io\.h$|/dataplane/io/memory/", NETWORK),
     (r"/dataplane/front_input\.h$|/protocol/frame\.h$", "read"),
-    (r"/dataplane/front_stanzas\.h$", "accept"),
+    # front.h has the inlined naming of accounts and their homes.
+    (r"/dataplane/(front_stanzas|front)\.h$", "accept"),
     (r"/dataplane/(front_)?output\.h$", "write"),
     (r"/dataplane/front_start\.h$|/dataplane/address_limits\.h$", "handshake"),
     (r"/dataplane/settled_window\.h$", "acknowledge"),
     (r"/queues/(mesh|spsc_ring|outbox|parker)\.h$", "ring"),
     (r"/queues/tick_wheel\.h$", "timers"),
     (r"/queues/buffer\.h$", "buffers"),
-    (r"/dataplane/(shard|front|home)\.h$|/bench/budget/gateway\.cc$", "turn"),
+    (r"/dataplane/(shard|home)\.h$|/bench/budget/gateway\.cc$", "turn"),
 )
 HOME = r"^godwit::dataplane::Home::"
 FUNCTIONS = (

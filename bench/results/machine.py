@@ -50,7 +50,7 @@ def compiler(build):
     except (OSError, ValueError, KeyError):
         pass
     log = read(os.path.join(build, "meson-logs", "meson-log.txt"))
-    match = re.search(r'^C\+\+ compiler for the host machine: .*\((.*)\)$', log, re.M)
+    match = re.search(r'^C\+\+ compiler for the host machine: .*"(.*)"\)$', log, re.M)
     return match[1] if match else ""
 
 
