@@ -62,15 +62,23 @@ void write_packed_digits(ByteWriter& out, std::string_view digits) {
 
 bool read_packed_digits(ByteReader& in, std::span<char> digits) {
   const Bytes packed = in.take(packed_digits_size(digits.size()));
-  for (std::size_t i = 0; i < 2 * packed.size(); ++i) {
-    const std::uint8_t half = i % 2 == 0 ? packed[i / 2] >> 4 : packed[i / 2] & 0xf;
-    if (i >= digits.size() ? half != 0xf : half > 9) {
-      in.fail();
-      break;
-    }
-    if (i < digits.size()) digits[i] = static_cast<char>('0' + half);
+  if (!in.ok()) return false;
+  const std::size_t pairs = digits.size() / 2;
+  bool good = true;
+  for (std::size_t i = 0; i < pairs; ++i) {
+    const unsigned high = packed[i] >> 4;
+    const unsigned low = packed[i] & 0xf;
+    good = good && high <= 9 && low <= 9;
+    digits[2 * i] = static_cast<char>('0' + high);
+    digits[2 * i + 1] = static_cast<char>('0' + low);
   }
-  return in.ok();
+  if (digits.size() % 2 == 1) {
+    const unsigned high = packed[pairs] >> 4;
+    good = good && high <= 9 && (packed[pairs] & 0xf) == 0xf;
+    digits[2 * pairs] = static_cast<char>('0' + high);
+  }
+  if (!good) in.fail();
+  return good;
 }
 
 }  // namespace godwit::protocol

@@ -2,6 +2,7 @@
 #include "queues/records.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace godwit::queues {
 
@@ -67,29 +68,32 @@ std::size_t write_envelope(MutableBytes out, std::uint16_t to_device, std::uint8
 
 namespace {
 
-Envelope read_envelope_head(ByteReader& in) {
-  Envelope envelope;
-  envelope.to_device = in.u16();
-  envelope.message_type = in.u8();
-  envelope.ephemeral = in.u8() != 0;
-  envelope.to_user = as_text(in.take(in.u32()));
-  return envelope;
+// Every message's is read three times, so there is one check of the size and no reader. Nothing
+// when it is none.
+std::optional<Envelope> parse_envelope(Bytes buffer) {
+  if (buffer.size() < envelope_head_size) return std::nullopt;
+  const std::uint8_t* head = buffer.data();
+  const std::size_t user_size = std::size_t{head[4]} << 24 | std::size_t{head[5]} << 16 |
+                                std::size_t{head[6]} << 8 | std::size_t{head[7]};
+  const Bytes rest = buffer.subspan(envelope_head_size);
+  if (user_size > rest.size()) return std::nullopt;
+  return Envelope{.to_device = static_cast<std::uint16_t>(head[0] << 8 | head[1]),
+                  .message_type = head[2],
+                  .ephemeral = head[3] != 0,
+                  .to_user = as_text(rest.first(user_size)),
+                  .body = rest.subspan(user_size)};
 }
 
 }  // namespace
 
 Envelope read_envelope(Bytes buffer) {
-  ByteReader in(buffer);
-  Envelope envelope = read_envelope_head(in);
-  GODWIT_CHECK(in.ok());
-  envelope.body = in.take_rest();
-  return envelope;
+  const auto envelope = parse_envelope(buffer);
+  GODWIT_CHECK(envelope.has_value());
+  return *envelope;
 }
 
 bool is_envelope(Bytes buffer) {
-  ByteReader in(buffer);
-  read_envelope_head(in);
-  return in.ok();
+  return parse_envelope(buffer).has_value();
 }
 
 Buffer encode(BufferPool& pool, const AttachRequest& request) {

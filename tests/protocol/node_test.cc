@@ -165,6 +165,9 @@ TEST_F(NodeTest, OtherFormsOfAValueAreRefused) {
            std::string("e100"),                                  // no digits
            std::string("e1030070"),                              // an odd half that is not f
            std::string("e102a0"),                                // a half that is no digit
+           std::string("e1020a"),                                // nor this one
+           std::string("e101af"),                                // nor the half of an odd one
+           std::string("e10307"),                                // a byte is missing
            "af" + to_hex(as_bytes("bob@example.org")),           // an address as text
            "e03f" + to_hex(as_bytes(letters_63)),                // short text, long form
            std::string("e0c000") + to_hex(as_bytes("abc")),      // a size longer than needed

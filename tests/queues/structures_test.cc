@@ -337,5 +337,21 @@ TEST(Records, RoundTrip) {
   EXPECT_EQ(envelope.body.size(), 2u);
 }
 
+TEST(Records, AnEnvelopeIsWholeOrNone) {
+  std::uint8_t memory[64];
+  const std::size_t head = write_envelope(memory, 0x1234, 7, false, "bob");
+  EXPECT_EQ(head, envelope_size(3, 0));
+  const Envelope bare = read_envelope(Bytes(memory, head));
+  EXPECT_EQ(bare.to_device, 0x1234);
+  EXPECT_EQ(bare.message_type, 7);
+  EXPECT_FALSE(bare.ephemeral);
+  EXPECT_EQ(bare.to_user, "bob");
+  EXPECT_TRUE(bare.body.empty());
+  for (std::size_t size = 0; size < head; ++size) EXPECT_FALSE(is_envelope(Bytes(memory, size)));
+  EXPECT_TRUE(is_envelope(Bytes(memory, head)));
+  memory[4] = 0xff;  // a user larger than anything
+  EXPECT_FALSE(is_envelope(Bytes(memory, sizeof memory)));
+}
+
 }  // namespace
 }  // namespace godwit::queues
