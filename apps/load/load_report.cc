@@ -91,6 +91,10 @@ json to_json(const LoadPhase& phase) {
   return object;
 }
 
+bool knows_memory(const LoadReport& report) {
+  return report.resident_at_start > 0 && report.resident_at_end > 0 && report.sessions > 0;
+}
+
 std::string shape_name(const client::load::Shape& shape) {
   switch (shape.kind) {
     case client::load::Shape::Kind::pairs:
@@ -258,7 +262,7 @@ json to_json(const LoadReport& report) {
                 {"good", report.good()}}},
               {"problems", report.problems},
               {"warnings", report.warnings}};
-  if (report.resident_at_start > 0 && report.sessions > 0) {
+  if (knows_memory(report)) {
     object["memory"] = {{"sessions", report.sessions},
                         {"resident_bytes_at_start", report.resident_at_start},
                         {"resident_bytes_with_all", report.resident_at_end},
@@ -278,7 +282,7 @@ std::string to_table(const LoadReport& report) {
       static_cast<unsigned long long>(settings.seed));
   out += report.io + "\n";
   for (const LoadPhase& phase : report.phases) add_phase(out, phase);
-  if (report.resident_at_start > 0 && report.sessions > 0) {
+  if (knows_memory(report)) {
     add(out, "\nserver memory  %.0f bytes a session, %llu sessions, from %.1f to %.1f MiB\n",
         (static_cast<double>(report.resident_at_end) -
          static_cast<double>(report.resident_at_start)) /

@@ -153,6 +153,7 @@ class Crew final : public SessionEvents {
     std::uint8_t failures = 0;
     State state = State::away;
     bool wanted = false;
+    bool first_try = true;    // of the present coming, of which began is the start
     bool registered = false;  // is known to be
     bool must_register = false;
     bool dirty = false;

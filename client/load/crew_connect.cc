@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "client/load/crew.h"
 
@@ -93,8 +94,7 @@ std::size_t Crew::connect_due() {
 
 void Crew::begin_attempt(std::uint32_t index, Instant due) {
   Member& member = members_[index];
-  // What the first attempt began, the last one ends.
-  if (member.failures == 0) member.began = due;
+  if (std::exchange(member.first_try, false)) member.began = due;
   member.wait = own_wait;
   ++counters_.connects;
   if (!wire_.open(index)) {
@@ -112,8 +112,8 @@ void Crew::try_later(std::uint32_t index, Duration wait) {
     const Duration most =
         std::min(backoff_first * (1 << std::min<int>(member.failures, 16)), backoff_max);
     wait = Duration(chance_.below(static_cast<std::uint64_t>(most.count())));
+    if (member.failures < UINT8_MAX) ++member.failures;
   }
-  if (member.failures < UINT8_MAX) ++member.failures;
   member.state = State::waiting;
   member.retry_at = now_ + wait;
   retries_.push({member.retry_at, index});
@@ -159,6 +159,7 @@ void Crew::on_ready(std::uint64_t) {
   stop_trying(member);
   member.state = State::ready;
   member.failures = 0;
+  member.first_try = true;
   member.registered = true;
   member.held = false;
   ++ready_;

@@ -34,7 +34,7 @@ struct CrewCounters {
 
 struct CrewCounterField {
   std::string_view name;
-  std::uint64_t CrewCounters::* value;
+  std::uint64_t CrewCounters::*value;
 };
 inline constexpr std::array crew_counter_fields{
     CrewCounterField{"due", &CrewCounters::due},

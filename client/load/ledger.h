@@ -14,8 +14,8 @@
 //
 // A message is *unsent* until it left on the present connection; a lost connection makes everything
 // unsent again that was neither accepted nor refused, and so does a refusal that only says that one
-// before it was refused. An arrival for the second time is a fault unless its sender sent it twice.
-// Not thread safe.
+// before it was refused. An arrival for the second time is a fault unless its sender sent it, or
+// one after it, twice. Not thread safe.
 
 namespace godwit::client::load {
 
