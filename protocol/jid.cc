@@ -133,11 +133,13 @@ std::string to_text(const JidView& jid) {
 
 void write_jid(ByteWriter& out, const JidView& jid, std::string_view own_domain) {
   const bool own = jid.domain == own_domain;
-  if (!is_valid_user(jid.user) || (own ? own_domain.empty() : !is_valid_domain(jid.domain))) {
+  // Digits are user characters: a telephone number is looked at once.
+  const bool packed = is_digits(jid.user);
+  const bool valid = packed ? jid.user.size() <= jid_user_size_max : is_valid_user(jid.user);
+  if (!valid || (own ? own_domain.empty() : !is_valid_domain(jid.domain))) {
     out.fail();
     return;
   }
-  const bool packed = is_digits(jid.user);
   out.u8(static_cast<std::uint8_t>((packed ? packed_bit : 0) | (own ? 0 : other_domain_bit) |
                                    (jid.user.size() - 1)));
   if (packed) {

@@ -52,11 +52,15 @@ bool is_printable_utf8(std::string_view text) {
 }
 
 void write_packed_digits(ByteWriter& out, std::string_view digits) {
-  MutableBytes target = out.reserve(packed_digits_size(digits.size()));
-  for (std::size_t i = 0; i < target.size(); ++i) {
-    const int high = digits[2 * i] - '0';
-    const int low = 2 * i + 1 < digits.size() ? digits[2 * i + 1] - '0' : 0xf;
-    target[i] = static_cast<std::uint8_t>(high << 4 | low);
+  const MutableBytes target = out.reserve(packed_digits_size(digits.size()));
+  if (target.empty()) return;
+  const auto half = [&](std::size_t i) { return static_cast<unsigned>(digits[i] - '0'); };
+  const std::size_t pairs = digits.size() / 2;
+  for (std::size_t i = 0; i < pairs; ++i) {
+    target[i] = static_cast<std::uint8_t>(half(2 * i) << 4 | half(2 * i + 1));
+  }
+  if (digits.size() % 2 == 1) {
+    target[pairs] = static_cast<std::uint8_t>(half(2 * pairs) << 4 | 0xf);
   }
 }
 

@@ -130,6 +130,9 @@ TEST(JidWire, RefusesToWriteWhatIsNotAnAddress) {
   EXPECT_EQ(encoded(Jid(JidView{"bob", "", 0}), ""), "refused");
   EXPECT_EQ(encoded(Jid(JidView{"bob", "H", 0}), "h"), "refused");
   EXPECT_EQ(encoded(Jid(JidView{std::string(65, 'a'), "h", 0}), "h"), "refused");
+  EXPECT_EQ(encoded(Jid(JidView{std::string(65, '7'), "h", 0}), "h"), "refused");
+  const std::string digits_64(64, '7');
+  EXPECT_EQ(encoded(Jid(JidView{digits_64, "h", 0}), "h"), "bf" + digits_64 + "00");
 }
 
 TEST(JidWire, LongestFits) {
