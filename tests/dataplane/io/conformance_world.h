@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "dataplane/io/memory/memory_backend.h"
@@ -176,21 +177,20 @@ class Alike : public World {
 };
 
 template <typename World>
-class Conformance : public ::testing::Test {
- public:
-  static constexpr const char* server_address = World::server_address;
-
+class TwoBackends : public ::testing::Test {
  protected:
+  explicit TwoBackends(World which = World()) : world(std::move(which)) {}
+
   void SetUp() override {
-    if (const char* missing = World::missing()) GTEST_SKIP() << missing;
+    if (const char* missing = world.missing()) GTEST_SKIP() << missing;
   }
   void start(const Limits& server_limits = {}, const Limits& client_limits = {}) {
     server = world.make_server(server_limits);
     client = world.make_client(client_limits);
-    const auto bound = server->listen({.host = server_address, .port = 0});
+    const auto bound = server->listen({.host = world.server_address, .port = 0});
     ASSERT_TRUE(bound.has_value()) << bound.error().message;
     ASSERT_NE(*bound, 0);
-    endpoint = {.host = server_address, .port = *bound};
+    endpoint = {.host = world.server_address, .port = *bound};
   }
   void turn() {
     const Now now = world.now();
@@ -200,8 +200,9 @@ class Conformance : public ::testing::Test {
     client_handler.may_be_called = true;
     events += client->poll(now, 256, now.instant, client_handler);
     client_handler.may_be_called = false;
-    if (events == 0 && !World::is_virtual)
+    if (events == 0 && !world.is_virtual) {
       std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
   }
   // False when it has not come true after very many turns.
   bool until(const std::function<bool()>& condition) {

@@ -17,7 +17,7 @@
 namespace godwit::dataplane::io {
 namespace {
 
-class UringTest : public Conformance<Alike<UringWorld<AllFeatures>>> {
+class UringTest : public TwoBackends<Alike<UringWorld<AllFeatures>>> {
  protected:
   // A plain blocking socket, connected to the server, whose name there is the second.
   std::pair<int, ConnectionName> raw_pair() {
