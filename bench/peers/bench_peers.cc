@@ -23,6 +23,7 @@ using namespace godwit::bench;
 
 // How long servers are left alone before their memory is read.
 constexpr auto settle_time = std::chrono::seconds(12);
+constexpr auto start_time = std::chrono::seconds(1);
 constexpr auto warm_up = std::chrono::milliseconds(300);
 
 struct Arguments {
@@ -31,6 +32,7 @@ struct Arguments {
   unsigned rounds = 5;
   double seconds = 1.2;
   std::size_t payload_size = 100;
+  unsigned batch = 32;
   bool register_only = false;
   std::string json_file;
 };
@@ -46,7 +48,7 @@ constexpr std::size_t accounts_needed = 1000;
 struct Side {
   std::unique_ptr<PeerServer> server;
   std::unique_ptr<Load> load;
-  std::uint64_t empty_resident = 0;
+  std::vector<std::uint64_t> resident;  // with none, half and all connections
   nlohmann::json rounds = nlohmann::json::array();
 };
 
@@ -60,7 +62,10 @@ class Bench {
       if (!side) return std::unexpected(side.error());
       sides_.push_back(std::move(*side));
     }
-    if (arguments_.register_only) return connect(sides_[0], accounts_needed);
+    if (arguments_.register_only) {
+      if (auto done = open(sides_[0], accounts_needed); !done) return done;
+      return named(sides_[0], sides_[0].load->connect_until(accounts_needed));
+    }
     for (Side& side : sides_) side.server->processes().freeze(true);
     for (const Workload& workload : workloads) {
       if (auto done = measure(workload); !done) return done;
@@ -80,7 +85,9 @@ class Bench {
                                       .accounts = accounts_needed,
                                       .payload_size = arguments_.payload_size});
     if (!server) return std::unexpected(server.error());
-    return Side{.server = std::move(*server), .load = {}};
+    Side side;
+    side.server = std::move(*server);
+    return side;
   }
 
   static Result<void> named(const Side& side, Result<void> done) {
@@ -88,27 +95,27 @@ class Bench {
     return fail(done.error().code, side.server->description().name + ": " + done.error().message);
   }
 
-  static Result<void> connect(Side& side, std::size_t count) {
+  Result<void> open(Side& side, std::size_t count) const {
     auto load = Load::create({.port = side.server->description().port,
                               .count = count,
                               .make_client = side.server->clients(),
-                              .pacing = Pacing::recipient});
+                              .pacing = Pacing::recipient,
+                              .batch = arguments_.batch});
     if (!load) return std::unexpected(load.error());
     side.load = std::move(*load);
-    return named(side, side.load->connect_until(count));
+    return {};
   }
 
   Result<void> measure(const Workload& workload) {
     for (Side& side : sides_) {
-      const ProcessTree& processes = side.server->processes();
-      processes.freeze(false);
-      std::this_thread::sleep_for(std::chrono::milliseconds(500));
-      side.empty_resident = processes.resident();
-      if (auto done = connect(side, workload.connections); !done) return done;
-      processes.freeze(true);
+      if (auto done = open(side, workload.connections); !done) return named(side, done);
     }
-    if (&workload == &workloads[0]) {
-      if (auto done = read_memory(workload.connections); !done) return done;
+    const bool first = &workload == &workloads[0];
+    if (first) {
+      if (auto done = measure_memory(workload.connections); !done) return done;
+    }
+    for (Side& side : sides_) {
+      if (auto done = connect(side, workload.connections); !done) return done;
     }
     for (unsigned round = 0; round < arguments_.rounds; ++round) {
       for (std::size_t i = sides_.size() == 1 ? 0 : 1; i < sides_.size(); ++i) {
@@ -123,15 +130,42 @@ class Bench {
     return finish(workload);
   }
 
-  // All together wait once, and end the wait with their clients read.
-  Result<void> read_memory(std::size_t connections) {
+  Result<void> connect(Side& side, std::size_t count) const {
+    side.server->processes().freeze(false);
+    auto done = side.load->connect_until(count);
+    side.server->processes().freeze(true);
+    return named(side, done);
+  }
+
+  // None, half and all connections.
+  Result<void> measure_memory(std::size_t connections) {
+    const std::size_t half = connections / 2;
+    for (const std::size_t count : {std::size_t{0}, half, connections}) {
+      for (Side& side : sides_) {
+        if (auto done = connect(side, count); !done) return done;
+      }
+      if (auto done = read_memory(count == 0 ? Duration(start_time) : settle_time); !done) {
+        return done;
+      }
+    }
+    for (const Side& side : sides_) {
+      const auto each = [&](std::size_t from, std::size_t count) {
+        return (static_cast<double>(side.resident[2]) - static_cast<double>(side.resident[from])) /
+               static_cast<double>(count);
+      };
+      nlohmann::json& result = results_[side.server->description().name];
+      result["resident_bytes_per_connection"] = each(0, connections);
+      result["resident_bytes_per_connection_marginal"] = each(1, connections - half);
+    }
+    return {};
+  }
+
+  // All wait together, their clients are read at the end.
+  Result<void> read_memory(Duration wait) {
     for (Side& side : sides_) side.server->processes().freeze(false);
-    std::this_thread::sleep_for(settle_time);
+    std::this_thread::sleep_for(wait);
     for (Side& side : sides_) {
-      const auto grown = static_cast<double>(side.server->processes().resident()) -
-                         static_cast<double>(side.empty_resident);
-      results_[side.server->description().name]["resident_bytes_per_connection"] =
-          grown / static_cast<double>(connections);
+      side.resident.push_back(side.server->processes().resident());
       if (auto done = named(side, side.load->run_for(std::chrono::milliseconds(1))); !done) {
         return done;
       }
@@ -203,6 +237,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", arguments.seconds, "length of a turn (1.2)")
       ->check(CLI::Range(0.1, 600.0));
   app.add_option("--payload-size", arguments.payload_size, "bytes of a message (100)");
+  app.add_option("--batch", arguments.batch, "events this program waits for, 50 us at most (32)")
+      ->check(CLI::Range(1, 1024));
   app.add_flag("--register", arguments.register_only, "makes the first server's accounts, no more");
   app.add_option("--json", arguments.json_file, "file for the results");
   CLI11_PARSE(app, argc, argv);

@@ -38,49 +38,49 @@ def user_name(number):
 
 
 # What each variant speaks and promises, in the order of the tables. encrypted: on the wire. sender: what tells the sender that its
-# message is safe, if anything does. recipient: whether the recipient acknowledges. kept: what is left of a message to somebody who is
-# away when the server is killed right after its answer; order: what is promised of messages between two clients.
+# message is safe, if anything does. recipient: whether the recipient acknowledges. kept: what is left, as configured here, of messages
+# to somebody who is away when the server is killed. order: what is promised of messages between two clients.
 VARIANTS = {
     "godwit": {
         "title": "Godwit", "server": "godwit", "protocol": "godwit", "tls": False, "management": False,
-        "encrypted": "yes (Noise, hybrid)", "sender": "ack, after commit", "recipient": "ack, cumulative", "kept": "all",
+        "encrypted": "yes (Noise, hybrid)", "sender": "yes: the recipient has it, or it is on disk", "recipient": "yes", "kept": "all it acknowledged",
         "order": "in order, once"},
     "ejabberd": {
         "title": "ejabberd", "server": "ejabberd", "protocol": "xmpp", "tls": False, "management": False,
-        "encrypted": "no", "sender": "none", "recipient": "none", "kept": "little", "order": "in order"},
+        "encrypted": "no", "sender": "no", "recipient": "no", "kept": "what was written by then", "order": "in order"},
     "ejabberd-tls": {
         "title": "ejabberd, TLS", "server": "ejabberd", "protocol": "xmpp", "tls": True, "management": False,
-        "encrypted": "yes (TLS 1.3)", "sender": "none", "recipient": "none", "kept": "little", "order": "in order"},
+        "encrypted": "yes (TLS 1.3)", "sender": "no", "recipient": "no", "kept": "what was written by then", "order": "in order"},
     "ejabberd-tls-sm": {
         "title": "ejabberd, TLS, XEP-0198", "server": "ejabberd", "protocol": "xmpp", "tls": True, "management": True,
-        "encrypted": "yes (TLS 1.3)", "sender": "ack, in memory", "recipient": "ack", "kept": "little",
+        "encrypted": "yes (TLS 1.3)", "sender": "yes: the server has it in memory", "recipient": "yes", "kept": "what was written by then",
         "order": "in order, may repeat"},
     "prosody": {
         "title": "Prosody", "server": "prosody", "protocol": "xmpp", "tls": False, "management": False,
-        "encrypted": "no", "sender": "none", "recipient": "none", "kept": "what the kernel has", "order": "in order"},
+        "encrypted": "no", "sender": "no", "recipient": "no", "kept": "what was written by then", "order": "in order"},
     "prosody-tls": {
         "title": "Prosody, TLS", "server": "prosody", "protocol": "xmpp", "tls": True, "management": False,
-        "encrypted": "yes (TLS 1.3)", "sender": "none", "recipient": "none", "kept": "what the kernel has", "order": "in order"},
+        "encrypted": "yes (TLS 1.3)", "sender": "no", "recipient": "no", "kept": "what was written by then", "order": "in order"},
     "prosody-tls-sm": {
         "title": "Prosody, TLS, XEP-0198", "server": "prosody", "protocol": "xmpp", "tls": True, "management": True,
-        "encrypted": "yes (TLS 1.3)", "sender": "ack, in memory", "recipient": "ack", "kept": "what the kernel has",
+        "encrypted": "yes (TLS 1.3)", "sender": "yes: the server has it in memory", "recipient": "yes", "kept": "what was written by then",
         "order": "in order, may repeat"},
     "mosquitto-qos0": {
         "title": "mosquitto, QoS 0", "server": "mosquitto", "protocol": "mqtt0", "tls": False, "management": False,
-        "encrypted": "no", "sender": "none", "recipient": "none", "kept": "nothing", "order": "in order"},
+        "encrypted": "no", "sender": "no", "recipient": "no", "kept": "nothing", "order": "in order"},
     "mosquitto-qos1": {
         "title": "mosquitto, QoS 1", "server": "mosquitto", "protocol": "mqtt1", "tls": False, "management": False,
-        "encrypted": "no", "sender": "ack, in memory", "recipient": "ack", "kept": "nothing", "order": "in order, may repeat"},
+        "encrypted": "no", "sender": "yes: the server has it in memory", "recipient": "yes", "kept": "nothing", "order": "in order, may repeat"},
     "mosquitto-qos1-tls": {
         "title": "mosquitto, QoS 1, TLS", "server": "mosquitto", "protocol": "mqtt1", "tls": True, "management": False,
-        "encrypted": "yes (TLS 1.3)", "sender": "ack, in memory", "recipient": "ack", "kept": "nothing",
+        "encrypted": "yes (TLS 1.3)", "sender": "yes: the server has it in memory", "recipient": "yes", "kept": "nothing",
         "order": "in order, may repeat"},
     "nats": {
         "title": "NATS", "server": "nats", "protocol": "nats", "tls": False, "management": False,
-        "encrypted": "no", "sender": "none", "recipient": "none", "kept": "nothing", "order": "in order"},
+        "encrypted": "no", "sender": "no", "recipient": "no", "kept": "nothing", "order": "in order"},
     "redis": {
         "title": "Redis pub/sub", "server": "redis", "protocol": "resp", "tls": False, "management": False,
-        "encrypted": "no", "sender": "how many it was written to", "recipient": "none", "kept": "nothing", "order": "in order"},
+        "encrypted": "no", "sender": "how many it was written to", "recipient": "no", "kept": "nothing", "order": "in order"},
 }
 
 

@@ -18,7 +18,7 @@ def turn(us):
 
 
 def server(window1, window8, resident):
-    return {"resident_bytes_per_connection": resident, "window1": {"rounds": [turn(us) for us in window1]},
+    return {"resident_bytes_per_connection": resident, "resident_bytes_per_connection_marginal": resident / 2, "window1": {"rounds": [turn(us) for us in window1]},
             "window8": {"rounds": [turn(us) for us in window8]}}
 
 
@@ -57,11 +57,11 @@ class Figures(unittest.TestCase):
 class Texts(unittest.TestCase):
     def test_table_has_a_row_a_server_and_what_it_promises(self):
         lines = report.cost_table(results(), servers.VARIANTS).splitlines()
-        self.assertIn("| ejabberd, TLS | 120 | 10.0 (10.0–12.0) | 20.0 | 10.0 | 92.0 |", lines)
-        self.assertIn("| Godwit | 20.0 | 1 | 2.00 | 1 | 0.500 |", lines)
+        self.assertIn("| ejabberd, TLS | 120 | 10.0 (10.0–12.0) | 20.0 | 10.0 | 92.0 | 46.0 |", lines)
+        self.assertIn("| Godwit | 20.0 | 1 | 2.00 | 1 | 0.500 | 0.250 |", lines)
         self.assertTrue(any(line.startswith("| Redis pub/sub | no | ") for line in lines))
         widths = {line.count("|") for line in lines if line.startswith("|")}
-        self.assertEqual(widths, {7})
+        self.assertEqual(widths, {7, 8})
 
     def test_plot_is_well_formed_and_for_light_and_dark(self):
         text = report.plot(results(), servers.VARIANTS)
