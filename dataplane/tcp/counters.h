@@ -26,6 +26,7 @@ struct Counters {
   std::uint64_t retransmits = 0;
   std::uint64_t timeouts = 0;         // RTO
   std::uint64_t timeouts_undone = 0;  // of these, found to be none
+  std::uint64_t recoveries_undone = 0;
   std::uint64_t fast_recoveries = 0;
   std::uint64_t tail_probes = 0;
   std::uint64_t window_probes = 0;

@@ -69,6 +69,7 @@ void Tcp::take_sacks(Connection& connection, const SegmentIn& segment, Acked& ac
                              !after(block.end, blocks[1].end);
     if (i == 0 && (known_before || within_next)) {
       acked.dsack = true;
+      acked.dsack_end = block.end;
       ++counters_.spurious_retransmits;
       continue;
     }

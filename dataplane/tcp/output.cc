@@ -195,6 +195,11 @@ void Tcp::retransmit(Connection& connection, Sender& sender, std::uint32_t recor
   if (segment.has_push) output.flags |= Flags::psh;
   if (segment.has_fin) output.flags |= Flags::fin;
   if (sender.phase == Sender::Phase::recovery) sender.reduction.out += segment.size();
+  // The oldest was just sent: it has a whole timeout to be answered (RFC 6675, 5, as deployed).
+  if (record == sender.board.head()) sender.timeout_from = now;
+  if (sender.phase == Sender::Phase::recovery && sender.undo.copies++ == 0) {
+    sender.undo.stamp = timestamp_clock(now) + connection.timestamp_offset;
+  }
   sender.board.sent_again(sent_, record, now);
   ++counters_.retransmits;
   ++connection.retransmitted;

@@ -37,7 +37,7 @@ void Tcp::react(Connection& connection, const SegmentIn& segment, const Acked& a
   if (acked.dsack) rack_dsack(connection, sender);
   if (sender.probe.out) tail_probe_acked(connection, sender, segment, acked);
   const bool newly_lost = detect_losses(connection, sender, acked, now);
-  if (connection.ecn) take_congestion_mark(connection, sender, segment);
+  if (connection.ecn) take_congestion_mark(connection, sender, segment, acked);
 
   const bool passed = acked.advanced && !before(connection.snd_una, sender.recovery_point);
   switch (sender.phase) {
@@ -47,8 +47,18 @@ void Tcp::react(Connection& connection, const SegmentIn& segment, const Acked& a
         reduce_proportionally(connection, sender, acked, newly_lost);
         return;
       }
+      if (every_copy_came_twice(sender, acked)) {
+        ++counters_.recoveries_undone;
+        undo_reduction(connection, sender);
+      }
       break;
     case Sender::Phase::recovery:
+      if ((acked.advanced && echo_is_older(sender, segment)) ||
+          every_copy_came_twice(sender, acked)) {
+        ++counters_.recoveries_undone;
+        undo_reduction(connection, sender);
+        return;
+      }
       if (!passed) {
         reduce_proportionally(connection, sender, acked, newly_lost);
         return;
@@ -58,7 +68,11 @@ void Tcp::react(Connection& connection, const SegmentIn& segment, const Acked& a
       connection.congestion.set_window(connection.congestion.threshold());
       return;
     case Sender::Phase::loss:
-      if (acked.advanced && undo_timeout(connection, sender, segment)) return;
+      if (acked.advanced && echo_is_older(sender, segment)) {
+        ++counters_.timeouts_undone;
+        undo_reduction(connection, sender);
+        return;
+      }
       if (passed) {
         sender.phase = Sender::Phase::open;
         sender.duplicate_acks = 0;
@@ -112,6 +126,9 @@ void Tcp::enter_recovery(Connection& connection, Sender& sender) {
   sender.recovery_point = connection.snd_nxt;
   sender.recovery_point_known = true;
   const std::uint32_t flight = distance(connection.snd_una, connection.snd_nxt);
+  // Without SACK, what an earlier recovery sent twice looks the same.
+  sender.undo = {connection.timestamps && connection.sack, 0, 0, connection.sack,
+                 connection.congestion};
   connection.congestion.reduce(flight, connection.mss);
   sender.reduction = {0, 0, flight};
   sender.probe.out = false;
@@ -148,7 +165,8 @@ void Tcp::reduce_proportionally(Connection& connection, Sender& sender, const Ac
 }
 
 // RFC 3168, 6.1.2: as for a loss, once in a round trip, with nothing to send again.
-void Tcp::take_congestion_mark(Connection& connection, Sender& sender, const SegmentIn& segment) {
+void Tcp::take_congestion_mark(Connection& connection, Sender& sender, const SegmentIn& segment,
+                               const Acked& acked) {
   if (sender.reduced_by_mark && !before(connection.snd_una, sender.mark_point)) {
     sender.reduced_by_mark = false;
   }
@@ -156,11 +174,12 @@ void Tcp::take_congestion_mark(Connection& connection, Sender& sender, const Seg
   if (sender.phase != Sender::Phase::open || sender.board.lost() > 0) return;
   ++counters_.ecn_reductions;
   const std::uint32_t flight =
-      std::max(distance(connection.snd_una, connection.snd_nxt),
+      std::max(distance(connection.snd_una, connection.snd_nxt) + acked.bytes,
                std::min(connection.congestion.window(), 2 * std::uint32_t{connection.mss}));
   connection.congestion.reduce(flight, connection.mss);
   connection.congestion.set_window(connection.congestion.threshold());
   connection.cwr_due = true;
+  sender.undo = {};
   sender.reduced_by_mark = true;
   sender.mark_point = connection.snd_nxt;
 }
@@ -180,7 +199,8 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
   const bool reneged = head.status == SentSegment::Status::sacked;
   if (sender.phase != Sender::Phase::loss) {
     sender.undo = {connection.timestamps && connection.large_timeouts == 0,
-                   timestamp_clock(now) + connection.timestamp_offset, connection.congestion};
+                   timestamp_clock(now) + connection.timestamp_offset, 1, false,
+                   connection.congestion};
     connection.congestion.reduce(distance(connection.snd_una, connection.snd_nxt), connection.mss);
   }
   sender.phase = Sender::Phase::loss;
@@ -194,7 +214,7 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
   // RFC 4821, 7.7: what never arrives may be too big for a path whose routers do not say so, unless
   // it is as small as any path carries.
   connection.large_timeouts = may_be_too_big ? connection.large_timeouts + 1 : 0;
-  if (connection.large_timeouts >= timeouts_black_hole) {
+  if (settings_.find_black_holes && connection.large_timeouts >= timeouts_black_hole) {
     const std::uint32_t headers = connection.flow.remote.is_v4() ? 40 : 60;
     ++counters_.black_holes;
     lower_mss(connection, (connection.mss + (connection.timestamps ? 12U : 0U)) / 2 + headers);
@@ -205,19 +225,32 @@ void Tcp::timed_out(std::uint32_t index, Instant now, Events events) {
   into_turn(index);
 }
 
-// RFC 3522: the first acknowledgement after a timeout echoes a timestamp from before it, so what
-// was thought lost was only late; 4015: then nothing has to be sent again or slower.
-bool Tcp::undo_timeout(Connection& connection, Sender& sender, const SegmentIn& segment) {
-  const bool possible = std::exchange(sender.undo.possible, false);
-  if (!possible || !segment.options.timestamps ||
-      !before(segment.options.timestamps->echo, sender.undo.stamp)) {
-    return false;
+// RFC 3522: the first acknowledgement after a retransmission echoes a timestamp from before it, so
+// what was thought lost was only late.
+bool Tcp::echo_is_older(Sender& sender, const SegmentIn& segment) const {
+  if (sender.undo.copies == 0) return false;
+  const bool possible = std::exchange(sender.undo.by_timestamp, false);
+  return possible && segment.options.timestamps &&
+         before(segment.options.timestamps->echo, sender.undo.stamp);
+}
+
+// RFC 3708: D-SACK tells of each segment that was sent again that it came twice.
+bool Tcp::every_copy_came_twice(Sender& sender, const Acked& acked) const {
+  ReductionUndo& undo = sender.undo;
+  if (!acked.dsack || !undo.by_copies || undo.copies == 0) return false;
+  if (after(acked.dsack_end, sender.recovery_point)) return false;  // of something later
+  return --undo.copies == 0;
+}
+
+// RFC 4015: then nothing has to be sent again or slower.
+void Tcp::undo_reduction(Connection& connection, Sender& sender) {
+  if (sender.undo.congestion.window() > connection.congestion.window()) {
+    connection.congestion = sender.undo.congestion;
   }
-  ++counters_.timeouts_undone;
-  connection.congestion = sender.undo.congestion;
+  sender.undo = {};
   sender.board.mark_none_lost(sent_);
   sender.phase = Sender::Phase::open;
-  return true;
+  sender.duplicate_acks = 0;
 }
 
 // Never below what a path has to carry.

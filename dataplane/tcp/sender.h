@@ -40,11 +40,14 @@ struct RateReduction {
   std::uint32_t flight = 0;  // RecoverFS
 };
 
-// RFC 3522, 4015: the window as it was before a timeout, until an acknowledgement shows whether
-// that was one.
-struct TimeoutUndo {
-  bool possible = false;
-  std::uint32_t stamp = 0;  // of the first retransmission
+// RFC 3522, 4015, 3708: the window as it was before a reduction, until acknowledgements show
+// whether anything was lost: by the timestamp they echo, or, since a loss was taken for one, by
+// telling of every segment sent again that it came twice.
+struct ReductionUndo {
+  bool by_timestamp = false;  // may be, with the next acknowledgement
+  std::uint32_t stamp = 0;    // of the first retransmission
+  std::uint32_t copies = 0;   // sent again and not told to have come twice
+  bool by_copies = false;
   Cubic congestion;
 };
 
@@ -70,7 +73,7 @@ struct Sender {
   RateReduction reduction;
   RackState rack;
   TailProbe probe;
-  TimeoutUndo undo;
+  ReductionUndo undo;
   Instant timeout_from{};  // the retransmission timer was started (RFC 6298, 5)
 };
 

@@ -87,8 +87,10 @@ struct Settings {
   bool reset_late_data = false;
   // A closed window is probed with a byte of data (RFC 9293, 3.8.6.1) or with an old number.
   bool probe_with_data = true;
-  // A peer that is given up for its silence is told so, should it only be cut off. Not asked for by
-  // RFC 9293, 3.8.3; kernels do not.
+  // Segments that three timeouts in a row could not carry are halved (RFC 4821, 7.7).
+  bool find_black_holes = true;
+  // A peer that is given up for its silence, or because it never closed its half, is told so,
+  // should it only be cut off. Not asked for by RFC 9293, 3.8.3; kernels do not.
   bool reset_given_up = true;
 
   // Answers to what may be forged (RFC 5961, 7). The global number is drawn anew each second

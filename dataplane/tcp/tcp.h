@@ -169,6 +169,7 @@ class Tcp {
     bool advanced = false;
     bool duplicate = false;  // RFC 5681, 2
     bool dsack = false;
+    std::uint32_t dsack_end = 0;
     Instant newest_sent{};  // of the newest sent once
     bool has_newest = false;
   };
@@ -284,12 +285,15 @@ class Tcp {
   void enter_recovery(Connection& connection, Sender& sender);
   void reduce_proportionally(Connection& connection, Sender& sender, const Acked& acked,
                              bool newly_lost);
-  void take_congestion_mark(Connection& connection, Sender& sender, const SegmentIn& segment);
+  void take_congestion_mark(Connection& connection, Sender& sender, const SegmentIn& segment,
+                            const Acked& acked);
   void tail_probe_acked(Connection& connection, Sender& sender, const SegmentIn& segment,
                         const Acked& acked);
   std::uint32_t pipe(const Connection& connection, const Sender& sender) const;
   void timed_out(std::uint32_t index, Instant now, Events events);
-  bool undo_timeout(Connection& connection, Sender& sender, const SegmentIn& segment);
+  bool echo_is_older(Sender& sender, const SegmentIn& segment) const;
+  bool every_copy_came_twice(Sender& sender, const Acked& acked) const;
+  void undo_reduction(Connection& connection, Sender& sender);
   void send_tail_probe(Connection& connection, Sender& sender, Instant now);
   void lower_mss(Connection& connection, std::uint32_t mtu);
 

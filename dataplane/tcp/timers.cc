@@ -186,7 +186,8 @@ void Tcp::state_due(std::uint32_t index, Instant now, Events events) {
   connection.state_at = never;
   if (connection.reported) {
     ++counters_.orphans_dropped;
-    reset(index, now, connection.close_reason, events);
+    if (settings_.reset_given_up) emit_reset(connection);
+    finish(index, connection.close_reason, events);
   } else if (connection.lingering) {
     make_orphan(index, now, events);
   } else {

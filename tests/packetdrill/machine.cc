@@ -25,6 +25,7 @@ StackSettings stack_settings(const MachineSettings& settings) {
   stack.tcp.linger = std::chrono::seconds(60);
   stack.tcp.probe_with_data = false;
   stack.tcp.reset_given_up = false;
+  stack.tcp.find_black_holes = false;
   stack.tcp.rto_max = std::chrono::seconds(120);
   stack.tcp.give_up = std::chrono::milliseconds(924'600);
   stack.tcp.give_up_syn = std::chrono::seconds(127);

@@ -90,6 +90,7 @@ const std::map<std::string, std::uint64_t Counters::*> counters = {
     {"retransmits", &Counters::retransmits},
     {"timeouts", &Counters::timeouts},
     {"fast_recoveries", &Counters::fast_recoveries},
+    {"recoveries_undone", &Counters::recoveries_undone},
     {"tail_probes", &Counters::tail_probes},
     {"window_probes", &Counters::window_probes},
     {"spurious_retransmits", &Counters::spurious_retransmits},
