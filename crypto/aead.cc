@@ -8,10 +8,10 @@ namespace godwit::crypto {
 namespace {
 
 // Whether a frame of this size is worth an expanded key: libcrypto takes the long ones and expands
-// on its own.
-bool is_cacheable(const TransportKey& key, Bytes in) {
+// on its own. A cache has room only where the CPU has AES.
+bool is_cacheable(const AeadCache& cache, const TransportKey& key, Bytes in) {
   return key.kind == AeadKind::aes_256_gcm && in.size() < aes_gcm_libcrypto_from &&
-         cpu_has_aes_gcm();
+         cache.capacity() > 0;
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ bool open(TransportKey& key, Bytes associated, Bytes sealed, MutableBytes out) {
 
 bool seal(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes associated,
           Bytes plain, MutableBytes out) {
-  if (!is_cacheable(key, plain)) return seal(key, associated, plain, out);
+  if (!is_cacheable(cache, key, plain)) return seal(key, associated, plain, out);
   if (key.counter == TransportKey::counter_end) return false;
   GODWIT_CHECK(out.size() >= plain.size() + aead_tag_size);
   const AeadNonce nonce = noise_nonce(key.kind, key.counter);
@@ -48,7 +48,7 @@ bool seal(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes a
 
 bool open(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes associated,
           Bytes sealed, MutableBytes out) {
-  if (!is_cacheable(key, sealed)) return open(key, associated, sealed, out);
+  if (!is_cacheable(cache, key, sealed)) return open(key, associated, sealed, out);
   if (key.counter == TransportKey::counter_end || sealed.size() < aead_tag_size) return false;
   GODWIT_CHECK(out.size() >= sealed.size() - aead_tag_size);
   const AeadNonce nonce = noise_nonce(key.kind, key.counter);

@@ -61,8 +61,12 @@ void AeadCache::forget(std::uint64_t connection) {
 const crypto_aead_aes256gcm_state& AeadCache::expand(std::uint64_t connection, Direction direction,
                                                      const Secret<32>& key) {
   GODWIT_CHECK(set_count_ > 0);
-  std::array<std::uint64_t, 4> words;
-  std::memcpy(words.data(), key.data(), sizeof words);
+  // Taken one by one, so that no copy of the key is left behind.
+  const auto word = [&](std::size_t i) {
+    std::uint64_t value;
+    std::memcpy(&value, key.data() + i * sizeof value, sizeof value);
+    return value;
+  };
   Entry* const set = set_of(connection, direction);
   Entry* chosen = set;
   bool same_key = false;
@@ -71,7 +75,7 @@ const crypto_aead_aes256gcm_state& AeadCache::expand(std::uint64_t connection, D
       chosen = entry;
       // All words, whatever the first ones say: the time taken must not tell of the key.
       std::uint64_t difference = 0;
-      for (std::size_t i = 0; i < words.size(); ++i) difference |= words[i] ^ entry->key[i];
+      for (std::size_t i = 0; i < entry->key.size(); ++i) difference |= word(i) ^ entry->key[i];
       same_key = difference == 0;
       break;
     }
@@ -84,12 +88,11 @@ const crypto_aead_aes256gcm_state& AeadCache::expand(std::uint64_t connection, D
     ++misses_;
     wipe(*chosen);
     crypto_aead_aes256gcm_beforenm(&state, key.data());
-    chosen->key = words;
+    std::memcpy(chosen->key.data(), key.data(), sizeof chosen->key);
     chosen->connection = connection;
     chosen->direction = direction;
   }
   chosen->used_at = ++uses_;
-  sodium_memzero(words.data(), sizeof words);
   return state;
 }
 
