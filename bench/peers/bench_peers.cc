@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "bench/generator/load.h"
-#include "bench/generator/program.h"
 #include "bench/generator/server_process.h"
 #include "bench/peers/peer_server.h"
 
@@ -242,7 +244,17 @@ int main(int argc, char** argv) {
   app.add_flag("--register", arguments.register_only, "makes the first server's accounts, no more");
   app.add_option("--json", arguments.json_file, "file for the results");
   CLI11_PARSE(app, argc, argv);
-  ProgramOptions program = program_options("peers");
-  program.own_core = arguments.core;
-  return run_program(program, [&](const std::string&) { return Bench(arguments).run(); });
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit limit{};  // a ring's table may have as many descriptors
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (!pin_to_core(arguments.core)) {
+    std::fprintf(stderr, "bench_peers: there is no core %d\n", arguments.core);
+    return 1;
+  }
+  const auto done = Bench(arguments).run();
+  if (done) return 0;
+  std::fprintf(stderr, "bench_peers: %s\n", done.error().message.c_str());
+  return 1;
 }

@@ -14,9 +14,9 @@ import subprocess
 import time
 
 PACKAGES = {
-    "ejabberd": ["ejabberd"],
-    "prosody": ["prosody", "lua-sec"],
-    "mosquitto": ["mosquitto"],
+    "ejabberd": ["ejabberd", "openssl"],
+    "prosody": ["prosody", "lua-sec", "openssl"],
+    "mosquitto": ["mosquitto", "openssl"],
     "nats": ["nats-server"],
     "redis": ["redis-server"],
 }
@@ -342,36 +342,40 @@ class Server:
             raise ServerError(f"{self.name} did not start:\n" + text.read()[-2000:])
 
     def stop(self):
-        pids = process_tree(self.process.pid)
-        for sent in (signal.SIGCONT, signal.SIGTERM):
-            _signal(pids[:1] if sent == signal.SIGTERM else pids, sent)
+        tree = {pid: _started(pid) for pid in process_tree(self.process.pid)}
+        for pid in tree:
+            _signal(pid, signal.SIGCONT)
+        self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            pass
-        _signal([pid for pid in pids if pid in process_tree(self.process.pid) or _orphan(pid, pids)], signal.SIGKILL)
-        self.process.wait()
+            self.process.kill()
+            self.process.wait()
+        # What it left behind, if the number is still that process's.
+        for pid, started in tree.items():
+            if started is not None and _started(pid) == started:
+                _signal(pid, signal.SIGKILL)
 
 
-def _signal(pids, number):
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            pass
+def _signal(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
 
 
 def _stat(pid):
+    """The fields of /proc/PID/stat behind the name: state, parent, …"""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         return file.read().rsplit(")", 1)[1].split()
 
 
-def _orphan(pid, pids):
-    """Whether this is still a process of the tree it belonged to, whose parent has gone."""
+def _started(pid):
+    """When a process began, in ticks since boot; None when it has gone."""
     try:
-        return int(_stat(pid)[3]) == pids[0]  # the session of the one that led it
+        return _stat(pid)[19]
     except OSError:
-        return False
+        return None
 
 
 def versions(names):
