@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "apps/godwitctl_pages.h"
 #include "apps/load/load_network.h"
 #include "apps/load/load_run.h"
 
@@ -123,8 +124,14 @@ void add_flow(CLI::App& app, LoadSettings& settings, Flags& flags) {
 
 struct Commands {
   std::map<Scenario, CLI::App*> by_scenario;
+  CLI::App* completion = nullptr;
+  std::string shell;
 
   Commands(CLI::App& app, LoadSettings& settings, Flags& flags) {
+    completion = app.add_subcommand("completion", "A script that completes this program's words");
+    completion->add_option("bash|zsh", shell, "the shell")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh"}));
     add(app, Scenario::register_,
         "Registers accounts in bulk: each connects, registers, logs in "
         "and leaves");
@@ -244,6 +251,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     std::cerr << "godwit-load: " << error.what() << "; see godwit-load --help\n";
     return 2;
+  }
+  if (*commands.completion) {
+    std::cout << completion_script(app, {"godwit-load", {"--json"}});
+    return 0;
   }
   if (auto done = finish(app, commands, settings, flags); !done) {
     complain(done.error().message);

@@ -141,7 +141,7 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return app_.exit(error) == 0 ? 0 : exit_usage;
     }
-    if (*pages_) return print(completion_script(app_));
+    if (*pages_) return print(completion_script(app_, {"godwitctl", {"--socket", " backup"}}));
     if (*man_) return print_man();
     Result<AdminClient> client = AdminClient::connect(socket_);
     if (!client) return failed(client.error());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/godwitctl_pages.h"
 
+#include <algorithm>
+#include <set>
 #include <vector>
 
 namespace godwit::apps {
@@ -10,17 +12,50 @@ std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
 }
 
+void add_options(std::string& words, const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      const std::string word = "--" + name + " ";
+      if (!words.contains(word)) words += word;
+    }
+  }
+}
+
 // Everything that may follow `app`, and the same of each command below it.
 void write_cases(std::string& out, const CLI::App& app, const std::string& path) {
   std::string words;
   for (const CLI::App* command : commands_of(app)) words += command->get_name() + " ";
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words += "--" + name + " ";
-  }
+  add_options(words, app);
+  if (app.get_fallthrough() && app.get_parent() != nullptr) add_options(words, *app.get_parent());
   out += "    '" + path + "') words='" + words + "' ;;\n";
   for (const CLI::App* command : commands_of(app)) {
     write_cases(out, *command, path + " " + command->get_name());
   }
+}
+
+// The options that a value follows, of `app` and all below it.
+void collect_valued(std::set<std::string>& names, const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() == 0) continue;
+    for (const std::string& name : option->get_lnames()) names.insert("--" + name);
+  }
+  for (const CLI::App* command : commands_of(app)) collect_valued(names, *command);
+}
+
+// " accounts" and " accounts show" of all commands.
+void collect_paths(std::vector<std::string>& paths, const CLI::App& app, const std::string& path) {
+  for (const CLI::App* command : commands_of(app)) {
+    paths.push_back(path + " " + command->get_name());
+    collect_paths(paths, *command, paths.back());
+  }
+}
+
+template <typename Words>
+std::string joined(const Words& words, const std::string& between, const std::string& quote = "") {
+  std::string line;
+  for (const std::string& word : words)
+    line += (line.empty() ? "" : between) + quote + word + quote;
+  return line;
 }
 
 // For man(7): a dash is a dash, and no line begins with a request.
@@ -92,46 +127,48 @@ wrong usage
 
 }  // namespace
 
-std::string completion_script(const CLI::App& app) {
+std::string completion_script(const CLI::App& app, const CompletionOptions& options) {
   std::string cases;
   write_cases(cases, app, "");
-  return R"(# godwitctl completion for bash; zsh: autoload -U bashcompinit && bashcompinit first.
-_godwitctl() {
+  std::set<std::string> valued;
+  collect_valued(valued, app);
+  std::vector<std::string> paths;
+  collect_paths(paths, app, "");
+  std::string name = "_" + options.program;
+  std::ranges::replace(name, '-', '_');
+  std::string files;
+  for (const std::string& word : options.before_files) {
+    const bool option = word.starts_with("--");
+    files += std::string(files.empty() ? "" : " || ") +
+             (option ? "${COMP_WORDS[COMP_CWORD - 1]} == " + word
+                     : "$path == '" + word + "' && ${COMP_WORDS[COMP_CWORD]} != -*");
+  }
+  return "# " + options.program +
+         " completion for bash; zsh: autoload -U bashcompinit && bashcompinit first.\n" + name +
+         R"(() {
   local words='' path='' word i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     case $word in
-      --socket) ((i++)) ;;
+      )" +
+         joined(valued, " | ") + R"() ((i++)) ;;
       -*) ;;
       *) case "$path $word" in
-)" +
-         [&] {
-           std::string known;
-           const auto add = [&](const auto& self, const CLI::App& at,
-                                const std::string& path) -> void {
-             for (const CLI::App* command : commands_of(at)) {
-               const std::string here = path + " " + command->get_name();
-               known += (known.empty() ? "        '" : " | '") + here + "'";
-               self(self, *command, here);
-             }
-           };
-           add(add, app, "");
-           return known + ") path=\"$path $word\" ;;\n";
-         }() +
-         R"(      esac ;;
+        )" +
+         joined(paths, " | ", "'") + R"() path="$path $word" ;;
+      esac ;;
     esac
   done
   case $path in
 )" + cases +
-         R"(  esac
-  if [[ ${COMP_WORDS[COMP_CWORD - 1]} == --socket || $path == ' backup' && ${COMP_WORDS[COMP_CWORD]} != -* ]]; then
+         "  esac\n  if [[ " + files + R"( ]]; then
     COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
   else
     COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
   fi
 }
-complete -F _godwitctl godwitctl
-)";
+complete -F )" +
+         name + " " + options.program + "\n";
 }
 
 std::string man_page(const CLI::App& app, const std::string& command) {

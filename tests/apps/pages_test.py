@@ -32,9 +32,10 @@ def page(name):
 
 def complete(line):
     words = line.split(" ")
-    script = run("godwitctl", "completion", "bash")[1]
+    function = "_" + words[0].replace("-", "_")
+    script = run(words[0], "completion", "bash")[1]
     script += f"\nCOMP_WORDS=({' '.join(repr(word) for word in words)})\nCOMP_CWORD={len(words) - 1}\n"
-    script += '_godwitctl; printf "%s\\n" "${COMPREPLY[@]}"\n'
+    script += function + '; printf "%s\\n" "${COMPREPLY[@]}"\n'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=True)
     return done.stdout.split()
 
@@ -59,7 +60,10 @@ class Pages(unittest.TestCase):
 
     def test_pages_of_the_others_name_every_flag(self):
         for program, name, below in (("godwitd", "godwitd.8", [()]),
-                                     ("godwit", "godwit.1", [(), ("register",), ("send",), ("receive",), ("chat",)])):
+                                     ("godwit", "godwit.1", [(), ("register",), ("send",), ("receive",), ("chat",)]),
+                                     ("godwit-load", "godwit-load.1",
+                                      [(), ("register",), ("messages",), ("offline",), ("logins",), ("idle",),
+                                       ("churn",)])):
             text = page(name).replace("\\-", "-")
             for words in below:
                 code, usage = run(program, *words, "--help")
@@ -79,6 +83,11 @@ class Pages(unittest.TestCase):
             self.assertEqual(set(commands(group)) - set(complete(f"godwitctl --json {group} ")), set())
         self.assertEqual(complete("godwitctl --socket /x invites create --us"), ["--uses"])
         self.assertEqual(complete("godwitctl accounts show "), ["--help"])
+        self.assertEqual(complete("godwitctl invites create --uses 3 --us"), ["--uses"])
+        self.assertEqual(complete("godwit-load off"), ["offline"])
+        self.assertEqual(complete("godwit-load --threads 2 messages --win"), ["--window"])
+        self.assertEqual(complete("godwit-load messages --thr"), ["--threads"])
+        self.assertEqual(complete("godwit-load idle --win"), [])
 
 
 if __name__ == "__main__":
