@@ -135,7 +135,8 @@ def plot(result, variants):
             parts.append(f'<rect class="{workload}" x="{LEFT}" y="{top}" width="{width:.1f}" height="{BAR}"/>'
                          f'<text class="small" x="{LEFT + width + 5:.1f}" y="{top + 10}">{label}</text>')
     machine = result["machine"]
-    note = f"one core of {machine['cpu']}, Linux {machine['kernel']}, {machine['date']}, {machine['commit']}; (×): times Godwit's"
+    note = (f"one core of {machine['cpu']}, Linux {machine['kernel']}, {machine['date']}, {machine['commit']}, load at the start "
+            f"{machine['load']}; (×): times Godwit's")
     parts.append(f'<text class="small" x="8" y="{bottom + 36}">{escape(note)}</text></svg>')
     return "\n".join(parts) + "\n"
 
