@@ -29,6 +29,11 @@ tcp::NetworkSettings network_of(const control::Config::Io& io, const tcp::MacAdd
   return network;
 }
 
+std::uint16_t listening_port(const control::Config& config) {
+  const auto listen = control::parse_host_port(config.server.listen);
+  return listen ? listen->port : std::uint16_t{0};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<DpdkNetwork>> DpdkNetwork::open(const control::Config& config,
@@ -60,7 +65,10 @@ DpdkNetwork::DpdkNetwork(const control::Config& config, dpdk::Eal eal,
       eal_(std::move(eal)),
       device_(std::move(device)),
       network_(std::move(network)),
-      steering_({.shards = device_->shards(), .by_hash = !device_->hardware_steering()}, random) {
+      steering_({.shards = device_->shards(),
+                 .by_hash = !device_->hardware_steering(),
+                 .listening = listening_port(config)},
+                random) {
   for (std::uint16_t i = 0; i < device_->shards(); ++i) {
     counters_.push_back(std::make_unique<queues::StackCounters>());
     captures_.push_back(std::make_unique<dpdk::Capture>());
@@ -116,8 +124,12 @@ std::unique_ptr<dataplane::io::DpdkBackend> DpdkNetwork::backend(std::uint16_t s
       .stack = {.network = network_, .tcp = {}},
       .description = "DPDK: " + device_->describe() + ", " + eal_.describe(),
       .counters = counters_[shard].get(),
-      .capture = captures_[shard].get(),
-      .dials = device_->shards() == 1};
+      .capture = captures_[shard].get()};
+  if (device_->shards() > 1) {
+    options.owns = [this, shard](const tcp::Flow& flow) {
+      return steering_.owner_of(flow) == shard;
+    };
+  }
   options.stack.tcp.connections_max = config_.limits.connections_max;
   options.stack.tcp.buffer_bytes = queue_bytes;
   return std::make_unique<dataplane::io::DpdkBackend>(

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 #include "dataplane/io/dpdk/capture.h"
 #include "dataplane/io/dpdk/packet_sleep.h"
 #include "dataplane/io/dpdk/publish_stack.h"
+#include "dataplane/io/dpdk/steering.h"
 #include "dataplane/io/stream.h"
 #include "dataplane/tcp/stack.h"
 #include "queues/stack_counters.h"
@@ -56,14 +58,16 @@ class PacketBackend {
     std::string description;                    // of the device, for the log
     queues::StackCounters* counters = nullptr;  // this and the next outlive the backend
     Capture* capture = nullptr;
-    // An answer comes back to this shard: not where several share a device.
-    bool dials = true;
+    // Whether packets of a connection that this shard opens come to it, where several share a
+    // device; empty where all do.
+    std::function<bool(const tcp::Flow&)> owns{};
   };
 
   // `options.stack.network` passed tcp::check(). `random` outlives the backend.
   PacketBackend(const Options& options, std::unique_ptr<Link> link, RandomSource& random)
       : options_(options),
         link_(std::move(link)),
+        random_(random),
         port_{*link_, options.capture},
         stack_(options.stack, options.shard, random, port_) {}
 
@@ -81,21 +85,23 @@ class PacketBackend {
   }
   void stop_listening() { stack_.tcp().stop_listening(); }
   // From `source`, an address of the device, or where it is empty from the one that fits. Errors:
-  // limit at connections_max, invalid for what is no address or none of ours, unavailable without
-  // an address of ours to reach it from or where this shard does not dial.
+  // limit at connections_max or without a free port, invalid for what is no address or none of
+  // ours, unavailable without an address of ours to reach it from.
   Result<ConnectionName> connect(const Endpoint& endpoint, const std::string& source = {}) {
     begin();
-    if (!options_.dials) {
-      return fail(ErrorCode::unavailable, "a shard that shares its device cannot dial");
-    }
     const auto address = parse_ip_address(endpoint.host);
     if (!address) return fail(ErrorCode::invalid, "'" + endpoint.host + "' is no address");
-    if (source.empty()) return stack_.connect(*address, endpoint.port);
-    const auto local = parse_ip_address(source);
+    if (source.empty() && !options_.owns) return stack_.connect(*address, endpoint.port);
+    const auto local =
+        source.empty() ? stack_.ip().addresses().source_for(*address) : parse_ip_address(source);
+    if (source.empty() && !local->known()) {
+      return fail(ErrorCode::unavailable, "the device has no address to reach the peer from");
+    }
     if (!local || !stack_.ip().addresses().is_own(*local)) {
       return fail(ErrorCode::invalid, source + " is no address of the device");
     }
-    return stack_.tcp().connect({*local, *address, 0, endpoint.port});
+    const tcp::Flow flow{*local, *address, 0, endpoint.port};
+    return options_.owns ? connect_from_own_port(flow) : stack_.tcp().connect(flow);
   }
   void set_user(ConnectionName name, std::uint64_t user) { stack_.tcp().set_user(name, user); }
   std::size_t send(ConnectionName name, std::span<const Bytes> chunks) {
@@ -163,6 +169,20 @@ class PacketBackend {
   // takes to bring them.
   static constexpr Duration blind_sleep = std::chrono::microseconds(100);
 
+  // From a port whose answers come to this shard, the first that is free from a random one on (RFC
+  // 6056, 3.3.1).
+  Result<ConnectionName> connect_from_own_port(tcp::Flow flow) {
+    constexpr std::uint32_t count = Steering::dial_port_last - Steering::dial_port_first + 1u;
+    const auto start = static_cast<std::uint32_t>(random_.below(count));
+    for (std::uint32_t i = 0; i < count; ++i) {
+      flow.local_port = static_cast<std::uint16_t>(Steering::dial_port_first + (start + i) % count);
+      if (!options_.owns(flow)) continue;
+      auto name = stack_.tcp().connect(flow);
+      if (name || name.error().code != ErrorCode::exists) return name;
+    }
+    return fail(ErrorCode::limit, "no port is free towards this peer");
+  }
+
   void begin() {
     if (std::exchange(begun_, true)) return;
     link_->attach();
@@ -187,6 +207,7 @@ class PacketBackend {
 
   const Options options_;
   const std::unique_ptr<Link> link_;
+  RandomSource& random_;
   WatchedPort port_;
   tcp::Stack stack_;
   PacketSleep sleep_;

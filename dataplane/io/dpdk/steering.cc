@@ -58,12 +58,11 @@ std::uint16_t Steering::owner_of_packet(const tcp::IpPacket& packet, std::uint16
     return is_question(packet) ? first_shard : everyone;
   }
   if (packet.protocol != tcp::Protocol::tcp) return first_shard;
-  if (!options_.by_hash) return receiver;
   ByteReader ports(packet.payload);
   tcp::Flow flow{.local = packet.destination, .remote = packet.source};
   flow.remote_port = ports.u16();
   flow.local_port = ports.u16();
-  return owner_of(flow);
+  return options_.by_hash || is_dialled(flow.local_port) ? owner_of(flow) : receiver;
 }
 
 }  // namespace godwit::dataplane::io::dpdk

@@ -18,7 +18,9 @@ struct rte_mbuf;
 //
 // Packets of a connection are its owner's: the shard the hardware gave them to, or, where the
 // hardware does not keep a connection in one place, the one that a keyed hash of its addresses and
-// ports names (keyed, so that nobody can aim at a shard). Questions of the network (ARP, neighbour
+// ports names (keyed, so that nobody can aim at a shard). Connections that we open are always by
+// hash, for nobody knows beforehand where the hardware would give their answers; the shard that
+// opens one takes a port that makes it the owner. Questions of the network (ARP, neighbour
 // discovery, echo) are the first shard's to answer. Its answers, and errors, are for all: each
 // shard has neighbours and paths of its own.
 //
@@ -31,16 +33,22 @@ class Steering {
   static constexpr std::uint16_t everyone = 0xffff;
   // Packets on their way from one shard to another: eight bursts.
   static constexpr std::size_t ring_capacity = 256;
+  // Of our end of connections that we open.
+  static constexpr std::uint16_t dial_port_first = 32768;
+  static constexpr std::uint16_t dial_port_last = 60999;
 
   struct Options {
     std::uint16_t shards = 1;
     bool by_hash = false;  // the hardware does not keep a connection in one place
+    // Where we are connected to, which nobody dials from: else, should it be one of the ports
+    // above, the hardware's choice would be lost on it.
+    std::uint16_t listening = 0;
   };
   Steering(const Options& options, RandomSource& random);
 
   // Of a frame that shard `receiver` took from the device: a shard, or everyone.
   std::uint16_t owner_of(MutableBytes frame, std::uint16_t receiver) const;
-  // Of a connection, when it is by hash.
+  // Of a connection, when it is by hash or opened by us.
   std::uint16_t owner_of(const tcp::Flow& flow) const {
     return static_cast<std::uint16_t>(hash_.place(flow) % options_.shards);
   }
@@ -59,6 +67,9 @@ class Steering {
   }
 
  private:
+  bool is_dialled(std::uint16_t port) const {
+    return port >= dial_port_first && port <= dial_port_last && port != options_.listening;
+  }
   std::uint16_t owner_of_packet(const tcp::IpPacket& packet, std::uint16_t receiver) const;
 
   const Options options_;

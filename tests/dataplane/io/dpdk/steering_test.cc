@@ -93,6 +93,38 @@ TEST_F(Frames, WhereTheHardwareSteersAConnectionStaysWhereItCame) {
   }
 }
 
+TEST_F(Frames, AConnectionThatWeOpenedIsByHashWhoeverReceives) {
+  constexpr std::uint16_t first = Steering::dial_port_first;
+  constexpr std::uint16_t last = Steering::dial_port_last;
+  std::array<int, shards> owned{};
+  for (std::uint16_t port = first; port < first + 400; ++port) {
+    auto frame = ip_frame(true, tcp::Protocol::tcp, segment(443, port));
+    const std::uint16_t owner = by_hardware_.owner_of(
+        {.local = ours_v4, .remote = theirs_v4, .local_port = port, .remote_port = 443});
+    for (std::uint16_t receiver = 0; receiver < shards; ++receiver) {
+      EXPECT_EQ(by_hardware_.owner_of(frame, receiver), owner);
+    }
+    ++owned[owner];
+  }
+  for (const int count : owned) EXPECT_GT(count, 50) << "400 ports, a quarter each";
+  const auto stays = [](const Steering& steering, std::uint16_t port) {
+    for (std::uint16_t from = 1; from <= 40; ++from) {
+      auto frame = ip_frame(true, tcp::Protocol::tcp, segment(from, port));
+      for (std::uint16_t receiver = 0; receiver < shards; ++receiver) {
+        if (steering.owner_of(frame, receiver) != receiver) return false;
+      }
+    }
+    return true;
+  };
+  EXPECT_TRUE(stays(by_hardware_, first - 1));
+  EXPECT_FALSE(stays(by_hardware_, first));
+  EXPECT_FALSE(stays(by_hardware_, last));
+  EXPECT_TRUE(stays(by_hardware_, last + 1));
+  const Steering listens({.shards = shards, .by_hash = false, .listening = first}, random_);
+  EXPECT_TRUE(stays(listens, first));
+  EXPECT_FALSE(stays(listens, first + 1));
+}
+
 TEST_F(Frames, QuestionsAreTheFirstShardsAnswersAreForAll) {
   for (const auto operation : {tcp::Arp::Operation::request, tcp::Arp::Operation::reply}) {
     auto frame = ethernet(tcp::EtherType::arp, tcp::arp_size);
