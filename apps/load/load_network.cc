@@ -52,6 +52,7 @@ Result<std::unique_ptr<LoadNetwork>> LoadNetwork::open(const LoadNetworkOptions&
   if (settings.threads != 1) return fail(ErrorCode::invalid, "--io dpdk: one thread");
   control::Config config;
   config.io.backend = control::IoBackend::dpdk;
+  config.server.listen = "0.0.0.0:0";  // nothing listens; the default is no address of the device
   config.io.device = options.device;
   config.io.addresses = options.addresses;
   config.io.gateway = options.gateway;
