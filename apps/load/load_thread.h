@@ -105,14 +105,15 @@ class LoadThreadOf final : public LoadThread, private client::load::LoadWire {
   }
 
   void ask(const std::function<void(Crew&, Instant)>& what) override {
-    std::promise<void> promise;
-    auto done = promise.get_future();
+    // Shared, because this thread may be gone on before the other has left set_value().
+    const auto promise = std::make_shared<std::promise<void>>();
+    auto done = promise->get_future();
     {
       const std::lock_guard lock(mutex_);
-      asked_ = [&](Instant now) {
+      asked_ = [this, &what, promise](Instant now) {
         what(*crew_, now);
         publish();
-        promise.set_value();
+        promise->set_value();
       };
       is_asked_.store(true, std::memory_order_release);
     }
