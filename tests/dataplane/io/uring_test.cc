@@ -277,6 +277,18 @@ TEST(UringLimits, RunningOutOfDescriptorsIsARefusalOrAWaitAndEnds) {
   EXPECT_EQ(at_server.opened.size(), 10u);
 }
 
+TEST_F(UringTest, ConnectsFromTheAddressAskedFor) {
+  start();
+  IpAddress seen;
+  server_handler.when_open = [&](ConnectionName name) { seen = server->peer_ip(name); };
+  ASSERT_TRUE(client->connect(endpoint, "127.0.0.77").has_value());
+  ASSERT_TRUE(until([&] { return seen.known(); }));
+  EXPECT_EQ(to_text(seen), "127.0.0.77");
+  EXPECT_EQ(client->connect(endpoint, "nowhere").error().code, ErrorCode::invalid);
+  EXPECT_EQ(client->connect(endpoint, "192.0.2.1").error().code, ErrorCode::io);
+  EXPECT_EQ(client->open_connections(), 1u) << "a refused source leaves nothing behind";
+}
+
 // What stands in the listener's backlog is no reason for a turn to take long.
 TEST_F(UringTest, APollTakesFewOfManyNewConnections) {
   start();
