@@ -5,10 +5,13 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -201,6 +204,24 @@ void remove_runtime_folder() {
 
 }  // namespace
 
+void remove_stale_folders(const std::string& folder) {
+  namespace fs = std::filesystem;
+  constexpr std::string_view prefix = "godwit-";
+  std::error_code ignored;
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(prefix)) continue;
+    pid_t process = 0;
+    const char* const end = name.data() + name.size();
+    const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, process);
+    if (error != std::errc{} || stop != end || process <= 0) continue;
+    // EPERM: it is there, and another's.
+    if (::kill(process, 0) != 0 && errno == ESRCH) stale.push_back(entry.path());
+  }
+  for (const fs::path& path : stale) fs::remove_all(path, ignored);
+}
+
 Result<Eal> Eal::start(const EalOptions& options) {
   if (auto checked = check_devices(options.devices); !checked) {
     return std::unexpected(checked.error());
@@ -221,6 +242,7 @@ Result<Eal> Eal::start(const EalOptions& options) {
                                    (said.empty() ? reason : said + " (" + reason + ")") +
                                    "; docs/kernel-bypass.md has what can be wrong");
   }
+  remove_stale_folders(std::filesystem::path(rte_eal_get_runtime_dir()).parent_path());
   // A tap complains of having no second process to tell.
   rte_log_set_level_pattern("pmd.net.tap", RTE_LOG_CRIT);
   const std::string size = std::to_string(options.memory_mb) + " MB ";

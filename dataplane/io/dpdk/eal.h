@@ -55,6 +55,10 @@ std::string pci_obstacle(const std::string& address, const std::string& sysfs);
 // for drivers without such an end.
 std::string virtual_device_obstacle(const std::string& device, std::uint64_t capabilities);
 
+// Removes the folders "godwit-PID" in `folder` of processes that are no more: one that is killed
+// leaves its own behind.
+void remove_stale_folders(const std::string& folder);
+
 // Bytes in hugepages of any size that nobody has, as `sysfs` tells.
 std::uint64_t free_hugepage_bytes(const std::string& sysfs);
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -36,7 +37,6 @@ class Machine : public testing::Test {
   }
   std::string sys() const { return root_.string(); }
 
- private:
   fs::path root_;
 };
 
@@ -83,6 +83,24 @@ TEST_F(Machine, FreeHugepagesOfAllSizesAreAddedUp) {
   EXPECT_EQ(free_hugepage_bytes(sys()), 3u * 2048 * 1024);
   hugepages("hugepages-1048576kB", 1);
   EXPECT_EQ(free_hugepage_bytes(sys()), 3u * 2048 * 1024 + (1u << 30));
+}
+
+TEST_F(Machine, FoldersOfProcessesThatAreNoMoreAreRemoved) {
+  const pid_t gone = ::fork();
+  if (gone == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(gone, nullptr, 0), gone);
+  const std::string dead = std::to_string(gone);
+  for (const std::string& name :
+       {"godwit-" + dead, "godwit-" + std::to_string(::getpid()), std::string("godwit-1"),
+        "other-" + dead, "godwit-" + dead + "x", std::string("godwit-"),
+        std::string("godwit-99999999999999999999"), "godwit--" + dead}) {
+    fs::create_directories(root_ / "run" / name);
+  }
+  std::ofstream(root_ / "run" / ("godwit-" + dead) / "dpdk_telemetry.v2") << "a socket";
+  remove_stale_folders((root_ / "run").string());
+  EXPECT_FALSE(fs::exists(root_ / "run" / ("godwit-" + dead)));
+  EXPECT_EQ(std::distance(fs::directory_iterator(root_ / "run"), fs::directory_iterator{}), 7);
+  remove_stale_folders((root_ / "nowhere").string());
 }
 
 TEST(VirtualDevices, AnInterfaceIsNamedInAtMostFifteenCharacters) {
