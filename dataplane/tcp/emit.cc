@@ -135,6 +135,11 @@ void Tcp::answer_unknown(const SegmentIn& segment, Instant now) {
     ++counters_.resets_limited;
     return;
   }
+  answer_with_reset(segment);
+}
+
+// RFC 9293, 3.5.2: with a number that its sender takes, whatever we know of him.
+void Tcp::answer_with_reset(const SegmentIn& segment) {
   SegmentOut answer;
   answer.flow = segment.flow;
   if (segment.has(Flags::ack)) {

@@ -16,7 +16,8 @@ void Tcp::take_data(std::uint32_t index, const SegmentIn& segment, Instant now, 
   // RFC 9293, 3.6.1: nobody will read it.
   if (!part.bytes.empty() && connection.close_requested &&
       (connection.reported || settings_.reset_late_data)) {
-    reset(index, now, connection.close_reason, events);
+    answer_with_reset(segment);
+    finish(index, connection.close_reason, events);
     return;
   }
   if (connection.ecn) {  // RFC 3168, 6.1.3

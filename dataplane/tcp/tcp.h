@@ -239,6 +239,7 @@ class Tcp {
   void time_wait_segment(std::uint32_t record, const SegmentIn& segment, std::uint64_t place,
                          Instant now);
   void answer_unknown(const SegmentIn& segment, Instant now);
+  void answer_with_reset(const SegmentIn& segment);
   void send_syn_ack(const HalfOpen& half_open, Instant now, bool cookie);
 
   void syn_sent_segment(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);

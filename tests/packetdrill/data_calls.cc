@@ -13,6 +13,7 @@ namespace godwit::packetdrill {
 namespace {
 
 constexpr std::size_t pipe_size = 65536;
+constexpr Duration answer_time = std::chrono::milliseconds(40);
 
 }  // namespace
 
@@ -177,6 +178,11 @@ ssize_t Sockets::send_some(Machine::Lock& lock, int fd, Bytes bytes, int flags) 
     if (file->error != 0 && sent == 0) return -take_error(*file);
     if (file->phase == Phase::closed || file->write_shut) {
       return sent > 0 ? static_cast<ssize_t>(sent) : -EPIPE;
+    }
+    // An answer to what has just come: acknowledgements may wait for the next one.
+    const auto info = machine_.tcp().info(file->name);
+    if (info && info->received > 0 && machine_.now() - info->last_heard < answer_time) {
+      machine_.tcp().send_acks_at_once(file->name, false);
     }
     const std::size_t size = std::min(bytes.size() - sent, room(*file));
     const Bytes chunks[] = {bytes.subspan(sent, size)};

@@ -138,6 +138,62 @@ TEST_P(MannersTest, MoreThanAFullSegmentIsAcknowledgedAtOnce) {
   EXPECT_EQ(ack->at_us, before);
 }
 
+TEST_P(MannersTest, WhoAnswersHasHisAcknowledgementsWait) {
+  const int fd = tool.open(tool.listen());
+  data_arrives(1, "question");
+  const long long before = tool.now_us();
+  EXPECT_EQ(tool.leaves()->at_us, before);
+  EXPECT_EQ(read(fd), "question");
+  write(fd, "answer");
+  ASSERT_TRUE(tool.leaves());
+  SegmentOut next = tool.segment(Flags::ack | Flags::psh, 9, tool.our_isn + 7);
+  const Bytes pieces[] = {as_bytes(std::string_view("again"))};
+  next.payload = pieces;
+  tool.arrives(next);
+  const auto ack = tool.leaves();
+  ASSERT_TRUE(ack);
+  EXPECT_NEAR(static_cast<double>(ack->at_us - before), 40'000, 1000);
+}
+
+TEST_P(MannersTest, DataAfterCloseIsRefusedWithTheNumberItAcknowledges) {
+  const int fd = tool.open(tool.listen());
+  tool.calls.close(tool.u, fd);
+  ASSERT_TRUE(tool.leaves());
+  SegmentOut late = tool.segment(Flags::ack, 1, tool.our_isn + 2);
+  const Bytes pieces[] = {as_bytes(std::string_view("late"))};
+  late.payload = pieces;
+  tool.arrives(late);
+  const auto reset = tool.leaves();
+  ASSERT_TRUE(reset);
+  EXPECT_EQ(reset->segment.flags, Flags::rst);
+  EXPECT_EQ(reset->segment.seq, tool.our_isn + 2);
+}
+
+TEST_P(MannersTest, HalfClosedPeerIsForgottenWithoutAWord) {
+  const int fd = tool.open(tool.listen());
+  tool.calls.close(tool.u, fd);
+  ASSERT_TRUE(tool.leaves());
+  tool.arrives(tool.segment(Flags::ack, 1, tool.our_isn + 2));
+  EXPECT_FALSE(tool.leaves());
+}
+
+TEST_P(MannersTest, TimeoutBeginsAnewWithTheFirstRepetition) {
+  const int fd = tool.open(tool.listen());
+  write(fd, "x");
+  ASSERT_TRUE(tool.leaves());
+  tool.calls.usleep(tool.u, 100'000);
+  ack_arrives(1);
+  write(fd, std::string(6000, 'y'));
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(tool.leaves());
+  tool.calls.usleep(tool.u, 150'000);
+  for (int i = 0; i < 3; ++i) ack_arrives(1);
+  const auto again = tool.leaves();
+  const auto timed_out = tool.leaves();
+  ASSERT_TRUE(again && timed_out);
+  EXPECT_EQ(again->segment.seq, tool.our_isn + 2);
+  EXPECT_GE(timed_out->at_us - again->at_us, 190'000);
+}
+
 TEST_P(MannersTest, ListenersQueueHoldsOneMoreThanItsBacklog) {
   const int listener = tool.listen();
   tool.calls.listen(tool.u, listener, 1);
