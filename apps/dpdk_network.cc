@@ -22,7 +22,8 @@ tcp::NetworkSettings network_of(const control::Config::Io& io, const tcp::MacAdd
   // check_config has read them all.
   network.addresses = *parse_ip_prefixes(io.addresses);
   network.routes = *parse_ip_routes(io.routes);
-  for (const IpPrefix& gateway : *parse_ip_prefixes(io.gateway)) {
+  const auto gateways = *parse_ip_prefixes(io.gateway);
+  for (const IpPrefix& gateway : gateways) {
     const bool v4 = gateway.address.is_v4();
     network.routes.push_back({*parse_ip_prefix(v4 ? "0.0.0.0/0" : "::/0"), gateway.address});
   }
