@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables and a plot of what run and wire measured. Pure functions: results in, text out."""
-import math
+import os
 import statistics
+import sys
 from xml.sax.saxutils import escape
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results"))
+import page  # noqa: E402
+from page import number  # noqa: E402
 
 WORKLOADS = ("window1", "window8")
 GODWIT = "godwit"
@@ -38,23 +43,11 @@ def figures(result):
     return table
 
 
-def number(value):
-    """Three figures that count: 0.123, 1.23, 12.3, 123."""
-    if value == 0:
-        return "0"
-    places = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(places, 3)}f}"
-
-
 def ratio(entry):
     """The median, and the least and the most where they differ from it."""
     if entry["low"] == entry["high"]:
         return "1" if entry["ratio"] == 1 else number(entry["ratio"])
     return f"{number(entry['ratio'])} ({number(entry['low'])}–{number(entry['high'])})"
-
-
-def _row(cells):
-    return "| " + " | ".join(cells) + " |\n"
 
 
 def machine_line(result):
@@ -69,60 +62,41 @@ def cost_table(result, variants):
     text = machine_line(result)
     text += (f"Medians of {result['settings']['rounds']} turns of {result['settings']['seconds']:g} s; in brackets the least and the "
              "most of the turns' ratios.\n\n")
-    text += _row(["server", "µs a message, 1 000 connections, window 1", "times Godwit's", "µs, 100 connections, window 8",
-                  "times Godwit's", "KiB an idle connection, of 1 000", "of the last 500 alone"])
-    text += _row(["---"] * 7)
+    text += page.row(["server", "µs a message, 1 000 connections, window 1", "times Godwit's", "µs, 100 connections, window 8",
+                      "times Godwit's", "KiB an idle connection, of 1 000", "of the last 500 alone"])
+    text += page.row(["---"] * 7)
     for name, row in table.items():
-        text += _row([variants[name]["title"], number(row["window1"]["us"]), ratio(row["window1"]), number(row["window8"]["us"]),
-                      ratio(row["window8"]), number(row["kib"]), number(row["kib_marginal"])])
-    text += "\n" + _row(["server", "encrypted", "the sender is told", "the recipient acknowledges", "kept for one who is away",
-                         "order"])
-    text += _row(["---"] * 6)
+        text += page.row([variants[name]["title"], number(row["window1"]["us"]), ratio(row["window1"]), number(row["window8"]["us"]),
+                          ratio(row["window8"]), number(row["kib"]), number(row["kib_marginal"])])
+    text += "\n" + page.row(["server", "encrypted", "the sender is told", "the recipient acknowledges", "kept for one who is away",
+                             "order"])
+    text += page.row(["---"] * 6)
     for name in table:
         variant = variants[name]
-        text += _row([variant[key] for key in ("title", "encrypted", "sender", "recipient", "kept", "order")])
+        text += page.row([variant[key] for key in ("title", "encrypted", "sender", "recipient", "kept", "order")])
     return text
 
 
 # --- plot ----------------------------------------------------------------------------------------------------------------------
 
 LEFT, WIDTH, ROW, BAR, TOP = 190, 820, 34, 12, 64
-STYLE = """<style>
-text { font: 12px system-ui, sans-serif; fill: #24292f; }
-.title { font-size: 15px; font-weight: 600; }
-.small { font-size: 11px; fill: #57606a; }
-.grid { stroke: #8c959f; stroke-opacity: .35; }
-.window1 { fill: #0969da; } .window8 { fill: #d4762c; }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3; } .small { fill: #9198a1; }
-  .window1 { fill: #4493f8; } .window8 { fill: #f0a35e; }
-}
-</style>"""
 
 
 def plot(result, variants):
     """Two bars a server, CPU a message on a logarithmic scale: an SVG for light and dark pages."""
     table = figures(result)
     values = [row[workload]["us"] for row in table.values() for workload in WORKLOADS]
-    low = math.floor(math.log10(min(values)))
-    high = max(low + 1, math.ceil(math.log10(max(values))))
-    span = WIDTH - LEFT - 110
+    x_of = page.LogScale(values, LEFT, WIDTH - 110)
     height = TOP + ROW * len(table) + 46
-
-    def x_of(value):
-        return LEFT + span * (math.log10(value) - low) / (high - low)
-
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',
-             "<title>CPU of the server a delivered message</title>", STYLE,
-             '<text class="title" x="8" y="22">CPU of the server a delivered 100-byte message, µs (less is better)</text>']
+    parts = ['<text class="title" x="8" y="22">CPU of the server a delivered 100-byte message, µs (less is better)</text>']
     for i, (workload, label) in enumerate(zip(WORKLOADS, ("1 000 connections, window 1", "100 connections, window 8"))):
         parts.append(f'<rect class="{workload}" x="{LEFT + 210 * i}" y="34" width="12" height="12"/>'
                      f'<text x="{LEFT + 18 + 210 * i}" y="45">{label}</text>')
     bottom = TOP + ROW * len(table)
-    for power in range(low, high + 1):
-        x = x_of(10**power)
+    for power in x_of.powers():
+        x = x_of(power)
         parts.append(f'<line class="grid" x1="{x:.1f}" y1="{TOP - 6}" x2="{x:.1f}" y2="{bottom}"/>'
-                     f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{bottom + 16}">{10**power:g}</text>')
+                     f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{bottom + 16}">{power:g}</text>')
     for i, (name, row) in enumerate(table.items()):
         y = TOP + ROW * i
         parts.append(f'<text text-anchor="end" x="{LEFT - 8}" y="{y + 17}">{escape(variants[name]["title"])}</text>')
@@ -137,8 +111,8 @@ def plot(result, variants):
     machine = result["machine"]
     note = (f"one core of {machine['cpu']}, Linux {machine['kernel']}, {machine['date']}, {machine['commit']}, load at the start "
             f"{machine['load']}; (×): times Godwit's")
-    parts.append(f'<text class="small" x="8" y="{bottom + 36}">{escape(note)}</text></svg>')
-    return "\n".join(parts) + "\n"
+    parts.append(f'<text class="small" x="8" y="{bottom + 36}">{escape(note)}</text>')
+    return page.document(WIDTH, height, "CPU of the server a delivered message", WORKLOADS, parts)
 
 
 # --- on the wire -----------------------------------------------------------------------------------------------------------------
@@ -155,8 +129,8 @@ def wire_table(result, titles):
     """Bytes a login, a message alone, a message in a stream of them, an idle hour."""
     pings = result["settings"]["pings_an_hour"]
     text = machine_line(result) + "Bytes of TCP payload / with IP and TCP headers (segments), both directions, all legs.\n\n"
-    text += _row(["protocol", "login", "a message alone", "a message among others", f"idle hour, {pings} keep-alives"])
-    text += _row(["---"] * 5)
+    text += page.row(["protocol", "login", "a message alone", "a message among others", f"idle hour, {pings} keep-alives"])
+    text += page.row(["---"] * 5)
     for name in result["order"]:
         entry = result["wire"][name]
         cells = [titles[name]]
@@ -168,5 +142,5 @@ def wire_table(result, titles):
             cells.append(f"{payload:.0f} / {whole:.0f} ({number(segments)})")
         payload, segments, whole = on_wire(entry["keep_alive"])
         cells.append(f"{payload * pings:.0f} / {whole * pings:.0f} ({segments * pings:.0f})")
-        text += _row(cells)
+        text += page.row(cells)
     return text
