@@ -18,6 +18,14 @@ constexpr std::uint64_t spare_descriptors = 64;
 // Connections of a crew that are still closing when the next ones begin.
 constexpr std::uint32_t closing_connections = 1024;
 
+// Who only registers leaves again, so that as many are there as may come at once.
+std::uint64_t most_connected(const LoadSettings& settings) {
+  if (settings.scenario != Scenario::register_ || settings.at_once == 0) {
+    return settings.connections;
+  }
+  return std::min(settings.connections, settings.at_once + closing_connections);
+}
+
 Result<void> allow_descriptors(std::uint64_t wanted) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -43,7 +51,7 @@ Result<std::unique_ptr<LoadNetwork>> LoadNetwork::open(const LoadNetworkOptions&
                                                        const LoadSettings& settings) {
   auto network = std::make_unique<LoadNetwork>();
   if (!options.dpdk) {
-    if (auto done = allow_descriptors(settings.connections + spare_descriptors); !done) {
+    if (auto done = allow_descriptors(most_connected(settings) + spare_descriptors); !done) {
       return std::unexpected(done.error());
     }
     return network;
