@@ -79,6 +79,18 @@ class Load(unittest.TestCase):
                            "127.0.0.2-127.0.0.4")
         self.assertEqual(report["memory"]["sessions"], 12)
 
+    def test_descriptors_for_who_is_connected_at_once(self):
+        # 64 beside the connections; of those who only register 1 024 may still be leaving.
+        for words, needed in ((("idle", "--connections", "5000"), 5064), (("register", "--connections", "5000", "--at-once", "3"), 1091),
+                              (("register", "--connections", "5000", "--at-once", "0"), 5064)):
+            done = subprocess.run(["prlimit", f"--nofile={needed - 1}", *self.words(*words)], capture_output=True, text=True, timeout=60,
+                                  check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"{needed - 1} descriptors and {needed} are needed", done.stderr)
+        done = subprocess.run(["prlimit", "--nofile=76", *self.words("register", "--connections", "12", "--seed", "3")],
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_churn_and_a_kill_in_the_middle(self):
         # Its own, because the others run on.
         gateway = Gateway(config=CONFIG).start()
