@@ -85,7 +85,7 @@ void IpLayer::expire(Instant now) {
   }
   while (const auto expired = neighbours_.expire(now)) {
     if (expired->solicitation) solicit(*expired->solicitation);
-    if (expired->lost_packet) drop(Drop::neighbour_unreachable);
+    for (std::uint32_t i = 0; i < expired->lost_packets; ++i) drop(Drop::neighbour_unreachable);
   }
 }
 

@@ -46,8 +46,10 @@ IpLayer::Outgoing IpLayer::open_to(const MacAddress& mac, EtherType type, std::s
 }
 
 IpLayer::Outgoing IpLayer::open_waiting(const IpAddress& neighbour, std::size_t size) {
+  const std::size_t waited = neighbours_.waiting();
   const MutableBytes packet = neighbours_.wait(neighbour, size);
-  if (packet.empty()) drop(Drop::neighbour_unresolved);
+  // This one, or the one whose place it took.
+  if (neighbours_.waiting() <= waited) drop(Drop::neighbour_unresolved);
   return {packet, 0, true};
 }
 
@@ -61,12 +63,12 @@ void IpLayer::send(const Outgoing& out, TxHints hints) {
 }
 
 void IpLayer::send_waiting(const IpAddress& neighbour) {
-  const Bytes packet = neighbours_.take_waiting(neighbour);
-  if (packet.empty()) return;
-  const Outgoing out = open(neighbour, packet.size());
-  if (out.packet.empty()) return;
-  std::ranges::copy(packet, out.packet.begin());
-  send(out);
+  for (Bytes packet; !(packet = neighbours_.take_waiting(neighbour)).empty();) {
+    const Outgoing out = open(neighbour, packet.size());
+    if (out.packet.empty()) continue;
+    std::ranges::copy(packet, out.packet.begin());
+    send(out);
+  }
 }
 
 void IpLayer::transmit(const SegmentOut& segment) {

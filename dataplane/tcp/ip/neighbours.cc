@@ -57,17 +57,17 @@ std::uint32_t Neighbours::make_room() {
 
 void Neighbours::erase(std::uint32_t index) {
   Entry& entry = entries_[index];
-  drop_packet(entry);
+  while (entry.packets > 0) drop_oldest(entry);
   index_.erase(hash(entry.address), index);
   if (last_found_ == index) last_found_ = 0;
   entry = {};
   free_entries_.push_back(index);
 }
 
-void Neighbours::drop_packet(Entry& entry) {
-  if (entry.packet == no_packet) return;
-  free_packets_.push_back(entry.packet);
-  entry.packet = no_packet;
+void Neighbours::drop_oldest(Entry& entry) {
+  free_packets_.push_back(entry.oldest);
+  entry.oldest = packets_[entry.oldest].next;
+  if (--entry.packets == 0) entry.latest = no_packet;
 }
 
 void Neighbours::set_due(Entry& entry, Instant due) {
@@ -100,13 +100,15 @@ Neighbours::Resolution Neighbours::resolve(const IpAddress& address, Instant now
 MutableBytes Neighbours::wait(const IpAddress& address, std::size_t size) {
   Entry& entry = entries_[find(address)];
   if (entry.state != State::incomplete || size > packet_max_) return {};
-  if (entry.packet == no_packet) {
-    if (free_packets_.empty()) return {};
-    entry.packet = free_packets_.back();
-    free_packets_.pop_back();
-  }
-  packets_[entry.packet] = size;
-  return MutableBytes(bytes_).subspan(entry.packet * packet_max_, size);
+  const bool full = entry.packets >= settings_.waiting_each_max || free_packets_.empty();
+  if (full && entry.packets > 0) drop_oldest(entry);
+  if (free_packets_.empty()) return {};
+  const std::uint32_t index = free_packets_.back();
+  free_packets_.pop_back();
+  packets_[index] = {size, no_packet};
+  (entry.packets++ == 0 ? entry.oldest : packets_[entry.latest].next) = index;
+  entry.latest = index;
+  return MutableBytes(bytes_).subspan(index * packet_max_, size);
 }
 
 void Neighbours::on_solicited(const IpAddress& address, const MacAddress& mac, Instant now) {
@@ -147,9 +149,10 @@ bool Neighbours::on_advertised(const IpAddress& address, const MacAddress& mac, 
 
 Bytes Neighbours::take_waiting(const IpAddress& address) {
   Entry& entry = entries_[find(address)];
-  if (entry.packet == no_packet || entry.state == State::incomplete) return {};
-  const Bytes packet = Bytes(bytes_).subspan(entry.packet * packet_max_, packets_[entry.packet]);
-  drop_packet(entry);
+  if (entry.packets == 0 || entry.state == State::incomplete) return {};
+  const Bytes packet =
+      Bytes(bytes_).subspan(entry.oldest * packet_max_, packets_[entry.oldest].size);
+  drop_oldest(entry);
   return packet;
 }
 
@@ -182,7 +185,7 @@ Neighbours::Expired Neighbours::expire_entry(std::uint32_t index, Instant now) {
     entry.state = State::incomplete;  // silent where it was: ask all
     entry.solicits = 0;
   } else if (entry.state == State::incomplete && entry.solicits >= settings_.solicits_max) {
-    const Expired end{std::nullopt, true, entry.packet != no_packet};
+    const Expired end{std::nullopt, true, entry.packets};
     const bool kept = entry.kept;
     const IpAddress address = entry.address;
     erase(index);
@@ -193,7 +196,7 @@ Neighbours::Expired Neighbours::expire_entry(std::uint32_t index, Instant now) {
   set_due(entry, now + settings_.retransmit);
   std::optional<MacAddress> to;
   if (entry.state == State::probe) to = entry.mac;
-  return {Solicitation{entry.address, to}, false, false};
+  return {Solicitation{entry.address, to}, false, 0};
 }
 
 Neighbours::State Neighbours::state_of(const IpAddress& address) const {
@@ -213,8 +216,14 @@ void Neighbours::check_invariants() const {
                        entry.state == State::probe;
     GODWIT_CHECK(timed == (entry.due != never));
     GODWIT_CHECK(entry.due >= next_deadline_);
-    packets += entry.packet != no_packet ? 1 : 0;
-    GODWIT_CHECK(entry.packet == no_packet || entry.state == State::incomplete);
+    std::uint32_t listed = 0;
+    for (std::uint32_t i = entry.oldest; i != no_packet; i = packets_[i].next) {
+      GODWIT_CHECK(++listed <= entry.packets);
+      GODWIT_CHECK((packets_[i].next == no_packet) == (i == entry.latest));
+    }
+    GODWIT_CHECK(listed == entry.packets && listed <= settings_.waiting_each_max);
+    GODWIT_CHECK(listed == 0 || entry.state == State::incomplete);
+    packets += listed;
   }
   GODWIT_CHECK(packets == waiting());
   GODWIT_CHECK(index_.size() + free_entries_.size() == settings_.entries_max);

@@ -23,7 +23,8 @@ enum class LinkMode : std::uint8_t {
 
 struct NeighbourSettings {
   std::uint32_t entries_max = 1024;
-  std::uint32_t waiting_max = 64;  // packets, one for each unresolved neighbour
+  std::uint32_t waiting_max = 256;       // packets for unresolved neighbours
+  std::uint32_t waiting_each_max = 128;  // for one of them; at least 1
   // RFC 4861, 10.
   Duration retransmit = std::chrono::seconds(1);
   Duration reachable = std::chrono::seconds(30);

@@ -56,14 +56,49 @@ TEST_F(NeighboursTest, FarAwayGoesByTheGateway) {
   EXPECT_EQ(take_neighbour()->target, ip("2001:db8::ff"));
 }
 
-TEST_F(NeighboursTest, TheLatestPacketWaits) {
+// The latest that may wait are sent in their order, whatever became of those before.
+TEST_F(NeighboursTest, TheLatestPacketsWait) {
+  for (const std::uint32_t most : {1u, 3u}) {
+    settings.neighbours.waiting_each_max = most;
+    for (std::uint32_t sent = 1; sent <= most + 1; ++sent) {
+      make();
+      for (std::uint32_t i = 1; i <= sent; ++i) send_segment(peer, i);
+      const std::uint32_t kept = std::min(sent, most);
+      EXPECT_EQ(layer->neighbours().waiting(), kept);
+      EXPECT_EQ(dropped(Drop::neighbour_unresolved), sent - kept);
+      layer->neighbours().check_invariants();
+      port.sent.clear();
+      arp_reply(peer, peer_mac);
+      for (std::uint32_t i = sent - kept + 1; i <= sent; ++i) {
+        const auto packet = take_ip();
+        ASSERT_TRUE(packet);
+        EXPECT_EQ(parse_tcp(*packet, false)->payload.size(), i);
+      }
+      EXPECT_TRUE(port.sent.empty());
+      EXPECT_EQ(layer->neighbours().waiting(), 0u);
+      layer->neighbours().check_invariants();
+    }
+  }
+}
+
+// Others have all the room: one's own oldest makes way, and who has none finds none.
+TEST_F(NeighboursTest, WhatWaitsForOthersIsLeftAlone) {
+  settings.neighbours.waiting_max = 3;
+  make();
   send_segment(peer, 1);
-  send_segment(peer, 2);
-  EXPECT_EQ(layer->neighbours().waiting(), 1u);
+  const IpAddress other = ip("192.0.2.77");
+  for (const std::size_t size : {11u, 12u, 13u}) send_segment(other, size);
+  send_segment(ip("192.0.2.78"), 21);
+  EXPECT_EQ(layer->neighbours().waiting(), 3u);
+  EXPECT_EQ(dropped(Drop::neighbour_unresolved), 2u);
+  layer->neighbours().check_invariants();
   port.sent.clear();
+  arp_reply(other, peer_mac);
+  EXPECT_EQ(parse_tcp(*take_ip(), false)->payload.size(), 12u);
+  EXPECT_EQ(parse_tcp(*take_ip(), false)->payload.size(), 13u);
   arp_reply(peer, peer_mac);
-  EXPECT_EQ(parse_tcp(*take_ip(), false)->payload.size(), 2u);
-  EXPECT_TRUE(port.sent.empty());
+  EXPECT_EQ(parse_tcp(*take_ip(), false)->payload.size(), 1u);
+  layer->neighbours().check_invariants();
 }
 
 TEST_F(NeighboursTest, PacketsThatWaitAreBounded) {
@@ -77,6 +112,7 @@ TEST_F(NeighboursTest, PacketsThatWaitAreBounded) {
 
 TEST_F(NeighboursTest, GivesUpAfterThreeQuestions) {
   send_segment(peer);
+  send_segment(peer);
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(take_arp()) << i;
     advance(milliseconds(999));
@@ -84,7 +120,7 @@ TEST_F(NeighboursTest, GivesUpAfterThreeQuestions) {
     advance(milliseconds(1));
   }
   EXPECT_TRUE(port.sent.empty());
-  EXPECT_EQ(dropped(Drop::neighbour_unreachable), 1u);
+  EXPECT_EQ(dropped(Drop::neighbour_unreachable), 2u);
   EXPECT_EQ(layer->neighbours().state_of(peer), State::none);
   EXPECT_EQ(layer->neighbours().waiting(), 0u);
   EXPECT_EQ(layer->next_deadline(), never);
