@@ -172,6 +172,16 @@ def series(result):
 WIDTH, PANEL_WIDTH, PANEL_HEIGHT, LEFT, TOP = 860, 330, 180, 60, 84
 
 
+def free_place(taken, x, y):
+    """Where a label for a point does not lie over another: above it, below it, or beside it. Adds it to `taken`."""
+    places = [(x, y - 8), (x, y + 17), (x + 24, y + 4), (x - 24, y + 4), (x + 24, y - 8), (x + 24, y + 16), (x, y - 20),
+              (x, y + 29)]
+    found = next((place for place in places if not any(abs(place[0] - other[0]) < 26 and abs(place[1] - other[1]) < 11
+                                                       for other in taken)), places[0])
+    taken.append(found)
+    return found
+
+
 def panel(key, title, lines, classes, at, counts):
     """One cost against the count, both on logarithmic scales."""
     left, top = at
@@ -190,13 +200,16 @@ def panel(key, title, lines, classes, at, counts):
     for power in x_of.powers():
         parts.append(f'<text class="small" text-anchor="middle" x="{x_of(power):.1f}" y="{top + PANEL_HEIGHT + 16}">'
                      f'{int(power):,}</text>'.replace(",", " "))
-    for i, (name, line) in enumerate(zip(classes, drawn)):
+    # The numbers below the axis, and the points themselves.
+    taken = [(x_of(power), top + PANEL_HEIGHT + 16) for power in x_of.powers()]
+    taken += [(x_of(count), y_of(value) + 4) for line in drawn for count, value in line]
+    for name, line in zip(classes, drawn):
         places = [(x_of(count), y_of(value)) for count, value in line]
         parts.append(f'<polyline class="{name}" points="' + " ".join(f"{x:.1f},{y:.1f}" for x, y in places) + '"/>')
         for (x, y), (_, value) in zip(places, line):
-            # Above the first line and below the second, which are close to each other.
+            at_x, at_y = free_place(taken, x, y)
             parts.append(f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3"/><text class="small" text-anchor="middle" '
-                         f'x="{x:.1f}" y="{y + (17 if i % 2 else -8):.1f}">{number(value)}</text>')
+                         f'x="{at_x:.1f}" y="{at_y:.1f}">{number(value)}</text>')
     return parts
 
 

@@ -141,6 +141,14 @@ class Pages(unittest.TestCase):
             for circle in document.getElementsByTagName("circle"):
                 self.assertTrue(0 <= float(circle.getAttribute("cx")) <= scale_page.WIDTH)
 
+    def test_labels_do_not_lie_over_each_other(self):
+        taken = []
+        places = [scale_page.free_place(taken, 100, 50) for _ in range(5)]
+        self.assertEqual(places[0], (100, 42))
+        self.assertEqual(places[1], (100, 67))
+        self.assertEqual(len(set(places)), 5)
+        self.assertEqual(taken, places)
+
     def test_scale_of_an_axis(self):
         axis = page.LogScale([10, 1000], 0, 100)
         self.assertEqual([axis(10), axis(100), axis(1000)], [0, 50, 100])
