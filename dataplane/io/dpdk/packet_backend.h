@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "dataplane/io/dpdk/blind_sleep.h"
 #include "dataplane/io/dpdk/capture.h"
 #include "dataplane/io/dpdk/packet_sleep.h"
 #include "dataplane/io/dpdk/publish_stack.h"
@@ -141,6 +142,7 @@ class PacketBackend {
       done = link_->receive(budget, take);
       stack_.expire(now.instant, events);
     }
+    if (done > 0) blind_.heard(now.instant);
     if (done == 0 || ++polls_ % 64 == 0) publish();
     if (done == 0 && !woken) sleep(now.instant, std::min(deadline, stack_.next_deadline()));
     return done;
@@ -164,10 +166,6 @@ class PacketBackend {
       link.send(hints);
     }
   };
-
-  // How long packets may wait where no interrupt tells of them: a tenth of what a good network
-  // takes to bring them.
-  static constexpr Duration blind_sleep = std::chrono::microseconds(100);
 
   // From a port whose answers come to this shard, the first that is free from a random one on (RFC
   // 6056, 3.3.1).
@@ -201,7 +199,8 @@ class PacketBackend {
     if (until <= now || link_->unsent() || !link_->arm()) return;
     const int interrupt = link_->interrupt_descriptor();
     const Duration time = until - now;
-    if (sleep_.wait(interrupt, interrupt < 0 ? std::min(time, blind_sleep) : time)) link_->heard();
+    if (sleep_.wait(interrupt, interrupt < 0 ? std::min(time, blind_.next(now)) : time))
+      link_->heard();
     link_->disarm();
   }
 
@@ -211,6 +210,7 @@ class PacketBackend {
   WatchedPort port_;
   tcp::Stack stack_;
   PacketSleep sleep_;
+  BlindSleep blind_;
   std::uint32_t polls_ = 0;
   bool begun_ = false;
   bool started_ = false;
