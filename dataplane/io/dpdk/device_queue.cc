@@ -68,10 +68,8 @@ std::size_t DeviceQueue::fetch(Burst& packets) {
   const std::uint16_t count =
       rte_eth_rx_burst(device_.port(), shard_, packets.data(), packets.size());
   counters_.rx_packets += count;
-  constexpr std::uint16_t ahead = 3;
-  for (std::uint16_t i = 0; i < std::min(count, ahead); ++i) {
-    rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
-  }
+  const auto first = std::min<std::size_t>(count, prefetch_ahead);
+  for (std::size_t i = 0; i < first; ++i) prefetch(packets[i]);
   return count;
 }
 
@@ -133,6 +131,10 @@ MutableBytes DeviceQueue::bytes_of(rte_mbuf* packet, tcp::RxHints& hints) {
       device_.offloads().rx_checksums && l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
       (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD || ip == RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN);
   return {rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len};
+}
+
+void DeviceQueue::prefetch(rte_mbuf* packet) {
+  rte_prefetch0(rte_pktmbuf_mtod(packet, void*));
 }
 
 void DeviceQueue::release(rte_mbuf* packet) {

@@ -62,6 +62,8 @@ class DeviceQueue {
 
  private:
   using Burst = std::array<rte_mbuf*, EthernetDevice::burst_max>;
+  // Frames whose headers are on their way from memory while one is handled.
+  static constexpr std::size_t prefetch_ahead = 3;
 
   void open_interrupts();
   std::size_t fetch(Burst& packets);
@@ -74,6 +76,7 @@ class DeviceQueue {
   void handle_all(Burst& packets, std::size_t count, Handle& handle);
   MutableBytes bytes_of(rte_mbuf* packet, tcp::RxHints& hints);
   static void release(rte_mbuf* packet);
+  static void prefetch(rte_mbuf* packet);
   std::uint16_t transmit();
 
   EthernetDevice& device_;
@@ -93,6 +96,7 @@ static_assert(tcp::Port<DeviceQueue>);
 template <typename Handle>
 void DeviceQueue::handle_all(Burst& packets, std::size_t count, Handle& handle) {
   for (std::size_t i = 0; i < count; ++i) {
+    if (i + prefetch_ahead < count) prefetch(packets[i + prefetch_ahead]);
     tcp::RxHints hints;
     const MutableBytes frame = bytes_of(packets[i], hints);
     if (!frame.empty()) handle(frame, hints);
