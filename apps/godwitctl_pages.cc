@@ -45,8 +45,9 @@ void collect_valued(std::set<std::string>& names, const CLI::App& app) {
 // " accounts" and " accounts show" of all commands.
 void collect_paths(std::vector<std::string>& paths, const CLI::App& app, const std::string& path) {
   for (const CLI::App* command : commands_of(app)) {
-    paths.push_back(path + " " + command->get_name());
-    collect_paths(paths, *command, paths.back());
+    const std::string whole = path + " " + command->get_name();
+    paths.push_back(whole);
+    collect_paths(paths, *command, whole);
   }
 }
 
