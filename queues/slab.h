@@ -17,6 +17,8 @@ namespace godwit::queues {
 template <typename T, std::size_t ChunkSize = 1024>
 class Slab {
  public:
+  Slab() { free_.reserve(ChunkSize); }
+
   std::uint32_t allocate() {
     if (free_.empty()) grow();
     const std::uint32_t index = free_.back();
