@@ -40,6 +40,12 @@ class Comparison(unittest.TestCase):
     def test_a_stage_that_rises_by_three_percent_holds(self):
         self.assertEqual(self.broken(changed("window_1", "open", 2060.0)), [])
 
+    def test_of_other_makers_ten_percent_hold_and_eleven_do_not(self):
+        for value, failures in ((2200.0, 0), (2220.0, 1)):
+            new = changed("window_1", "open", value)
+            new["made_with"]["compiler"] = "GCC 13"
+            self.assertEqual(len(self.broken(new)), failures)
+
     def test_a_stage_that_rises_by_four_percent_fails_and_is_named(self):
         self.assertEqual(self.broken(changed("window_1", "open", 2080.0)),
                          ["window_1: open rose from 2000 to 2080, +4.0 %"])
