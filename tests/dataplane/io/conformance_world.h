@@ -15,6 +15,7 @@
 #include "dataplane/io/uring/uring_backend.h"
 #include "tests/dataplane/io/conformance_limits.h"
 #include "tests/dataplane/io/packet_world.h"
+#include "tests/dataplane/io/real_time.h"
 #include "tests/dataplane/io/uring_options.h"
 
 // Two backends, a server's and a client's, of one kind or one over DPDK and the other the kernel's,
@@ -140,7 +141,7 @@ struct PlainRing {
 };
 
 template <typename Features>
-class UringWorld {
+class UringWorld : public RealTime {
  public:
   using Backend = UringBackend;
   static constexpr bool is_virtual = false;
@@ -152,15 +153,6 @@ class UringWorld {
     Features::limit(options.ring);
     return std::make_unique<Backend>(options);
   }
-  Now now() {
-    Now now = read_clocks();
-    now.instant += skipped_;
-    return now;
-  }
-  void skip(Duration time) { skipped_ += time; }
-
- private:
-  Duration skipped_{};
 };
 
 // Both ends of one kind: shard 1 is the server, shard 2 the client.

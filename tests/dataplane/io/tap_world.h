@@ -12,6 +12,7 @@
 #include "dataplane/io/uring/uring_backend.h"
 #include "tests/dataplane/io/conformance_limits.h"
 #include "tests/dataplane/io/dpdk/own_network.h"
+#include "tests/dataplane/io/real_time.h"
 #include "tests/dataplane/io/uring_options.h"
 
 // Our own TCP over a real DPDK port, with the kernel's TCP at the other end: a tap in a network of
@@ -101,7 +102,7 @@ class TapPort {
   std::unique_ptr<dpdk::EthernetDevice> device_;
 };
 
-class TapWorld {
+class TapWorld : public RealTime {
  public:
   static constexpr bool is_virtual = false;
   static constexpr const char* network = "192.0.2.0/24";
@@ -110,15 +111,6 @@ class TapWorld {
     const std::string& reason = TapPort::only().missing();
     return reason.empty() ? nullptr : reason.c_str();
   }
-  Now now() {
-    Now now = read_clocks();
-    now.instant += skipped_;
-    return now;
-  }
-  void skip(Duration time) { skipped_ += time; }
-
- private:
-  Duration skipped_{};
 };
 
 // Our stack listens, the kernel connects.
