@@ -60,8 +60,10 @@ def machine_line(result):
 def cost_table(result, variants):
     table = figures(result)
     text = machine_line(result)
+    batch = result["settings"]["batch"]
     text += (f"Medians of {result['settings']['rounds']} turns of {result['settings']['seconds']:g} s; in brackets the least and the "
-             "most of the turns' ratios.\n\n")
+             "most of the turns' ratios. The load waits for ")
+    text += ("what comes first" if batch == 1 else f"{batch} events, 50 µs at most") + ".\n\n"
     text += page.row(["server", "µs a message, 1 000 connections, window 1", "times Godwit's", "µs, 100 connections, window 8",
                       "times Godwit's", "KiB an idle connection, of 1 000", "of the last 500 alone"])
     text += page.row(["---"] * 7)

@@ -27,7 +27,7 @@ def results():
     return {
         "machine": {"cpu": "A & B <CPU>", "cores": 2, "kernel": "6.1", "date": "2026-01-02", "load": 0.1, "commit": "abc"},
         "versions": {"redis-server": "7"},
-        "settings": {"rounds": 3, "seconds": 1.2},
+        "settings": {"rounds": 3, "seconds": 1.2, "batch": 32},
         "order": ["godwit", "ejabberd-tls", "redis"],
         "servers": {
             "godwit": server([10, 20, 10, 20, 20, 40], [2, 2, 2, 2, 2, 2], 512),
@@ -62,6 +62,12 @@ class Texts(unittest.TestCase):
         self.assertTrue(any(line.startswith("| Redis pub/sub | no | ") for line in lines))
         widths = {line.count("|") for line in lines if line.startswith("|")}
         self.assertEqual(widths, {7, 8})
+
+    def test_table_says_how_the_load_waits(self):
+        one = results()
+        self.assertIn("waits for 32 events, 50 µs at most.", report.cost_table(one, servers.VARIANTS))
+        one["settings"]["batch"] = 1
+        self.assertIn("waits for what comes first.", report.cost_table(one, servers.VARIANTS))
 
     def test_plot_is_well_formed_and_for_light_and_dark(self):
         text = report.plot(results(), servers.VARIANTS)
