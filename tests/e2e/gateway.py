@@ -50,12 +50,13 @@ class Gateway:
         self.log_path = os.path.join(self.folder, "log")
         self.shards = shards
         self.config = config
-        self.host = "127.0.0.1"
+        # Where it listens, where clients come from, and where strangers do.
+        self.host, self.client_host, self.stranger_host = "127.0.0.1", "127.0.0.1", "127.0.0.66"
         if USERSPACE:
             if CANNOT:
                 raise unittest.SkipTest(CANNOT)
             self.network = next(networks)
-            self.host = f"10.77.{self.network}.2"
+            self.host, self.client_host, self.stranger_host = (f"10.77.{self.network}.{host}" for host in (2, 1, 66))
         self.port = 0
         self.process = None
         self.operator_key = ""
@@ -91,7 +92,8 @@ class Gateway:
 
     def bring_up_kernel_side(self):
         interface = f"gwe{self.network}"
-        subprocess.run(["ip", "addr", "add", f"10.77.{self.network}.1/24", "dev", interface], check=True)
+        for address in (self.client_host, self.stranger_host):  # the first is what the kernel dials from
+            subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", interface], check=True)
         subprocess.run(["ip", "link", "set", interface, "up"], check=True)
 
     def configure(self, config):

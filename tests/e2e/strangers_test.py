@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real gateway under real strangers on loopback: silent ones, half-open handshakes, floods, garbage and recordings. Attackers
-come from 127.0.0.66, good clients from 127.0.0.1; each test ends with a message that arrives. Bounded in time and number."""
+"""The real gateway under real strangers: silent ones, half-open handshakes, floods, garbage and recordings. Attackers have an
+address of their own; each test ends with a message that arrives. Bounded in time and number."""
 import contextlib
 import select
 import socket
@@ -11,32 +11,32 @@ import unittest
 
 from gateway import Gateway, texts
 
-ATTACKER = "127.0.0.66"
-LIMITS = """
-[limits]
-exempt_addresses = "127.0.0.1"
-handshake_timeout_ms = 1000
-"""
 # Preamble for XX, and a first message that is 32 bytes of an ephemeral key.
 HELLO = b"GW\x01\x11" + b"\x00\x00\x20" + bytes(range(32))
 
 
+def limits(exempt="", more=""):
+    return f'[limits]\nhandshake_timeout_ms = 1000\nexempt_addresses = "{exempt}"\n{more}'
+
+
 class Strangers(unittest.TestCase):
-    def gateway(self, limits="", shards=1):
-        gateway = Gateway(config=LIMITS + limits, shards=shards)
+    def gateway(self, more="", shards=1):
+        """The limits of `more` do not hold for good clients."""
+        gateway = Gateway(shards=shards)
         self.addCleanup(gateway.destroy)
+        gateway.config = limits(gateway.client_host, more)
         gateway.start()
         for name in ("alice", "bob"):
             self.assertEqual(gateway.register(name).returncode, 0)
         return gateway
 
-    def connect(self, gateway, source=ATTACKER):
+    def connect(self, gateway):
         connection = socket.socket()
         self.addCleanup(connection.close)
         connection.settimeout(5)
-        connection.bind((source, 0))
+        connection.bind((gateway.stranger_host, 0))
         with contextlib.suppress(ConnectionResetError):  # refused at once: is_closed() tells
-            connection.connect(("127.0.0.1", gateway.port))
+            connection.connect((gateway.host, gateway.port))
         return connection
 
     def is_closed(self, connection, timeout=5):
@@ -104,8 +104,8 @@ class Strangers(unittest.TestCase):
         self.assertGreater(self.refused(gateway, "address-rate"), 20)
         self.still_serves(gateway, "again")
         # Read again, the rule is gone.
-        gateway.configure(LIMITS + "connections_per_address = 0\nunauthenticated_per_address = 0\n"
-                          "connections_per_address_per_second = 0\n")
+        gateway.configure(limits(gateway.client_host, "connections_per_address = 0\nunauthenticated_per_address = 0\n"
+                                 "connections_per_address_per_second = 0\n"))
         self.assertEqual(gateway.control("reload").returncode, 0)
         # Shards have it a turn after the answer.
         for _ in range(50):
@@ -125,7 +125,7 @@ class Strangers(unittest.TestCase):
 
     def test_a_flood_of_registrations(self):
         gateway = self.gateway()
-        gateway.configure(LIMITS.replace('"127.0.0.1"', '""') + "registrations_per_address_per_hour = 2\n")
+        gateway.configure(limits(more="registrations_per_address_per_hour = 2\n"))
         self.assertEqual(gateway.control("reload").returncode, 0)
         results = [gateway.register(f"user{i}") for i in range(3)]
         self.assertEqual([result.returncode for result in results], [0, 0, 1])
@@ -183,7 +183,7 @@ class Relay:
     def __init__(self, gateway):
         self.recorded = []
         self.garbage = b""
-        self.target = ("127.0.0.1", gateway.port)
+        self.target = (gateway.host, gateway.port)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
