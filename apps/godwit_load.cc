@@ -10,9 +10,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "apps/godwitctl_pages.h"
 #include "apps/load/load_network.h"
 #include "apps/load/load_run.h"
+#include "apps/program_pages.h"
 
 // The load generator's program: flags, a run, a report. Exits 0 when all went well and the ledger
 // holds, 1 when not, 2 for wrong usage.

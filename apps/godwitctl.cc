@@ -8,9 +8,9 @@
 #include <string>
 
 #include "apps/godwitctl_client.h"
-#include "apps/godwitctl_pages.h"
 #include "apps/godwitctl_print.h"
 #include "apps/godwitctl_top.h"
+#include "apps/program_pages.h"
 
 namespace godwit::apps {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apps/godwitctl_pages.h"
+#include "apps/program_pages.h"
 
 #include <algorithm>
 #include <set>
