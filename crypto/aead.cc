@@ -7,11 +7,8 @@
 namespace godwit::crypto {
 namespace {
 
-// Whether a frame of this size is worth an expanded key: libcrypto takes the long ones and expands
-// on its own. A cache has room only where the CPU has AES.
-bool is_cacheable(const AeadCache& cache, const TransportKey& key, Bytes in) {
-  return key.kind == AeadKind::aes_256_gcm && in.size() < aes_gcm_libcrypto_from &&
-         cache.capacity() > 0;
+bool is_cacheable(const AeadCache& cache, const TransportKey& key) {
+  return key.kind == AeadKind::aes_256_gcm && cache.functions() != nullptr;
 }
 
 }  // namespace
@@ -34,30 +31,27 @@ bool open(TransportKey& key, Bytes associated, Bytes sealed, MutableBytes out) {
 
 bool seal(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes associated,
           Bytes plain, MutableBytes out) {
-  if (!is_cacheable(cache, key, plain)) return seal(key, associated, plain, out);
+  if (!is_cacheable(cache, key)) return seal(key, associated, plain, out);
   if (key.counter == TransportKey::counter_end) return false;
   GODWIT_CHECK(out.size() >= plain.size() + aead_tag_size);
   const AeadNonce nonce = noise_nonce(key.kind, key.counter);
-  const auto& state = cache.expand(connection, AeadCache::Direction::send, key.key);
-  GODWIT_CHECK(crypto_aead_aes256gcm_encrypt_afternm(
-                   out.data(), nullptr, plain.data(), plain.size(), associated.data(),
-                   associated.size(), nullptr, nonce.data(), &state) == 0);
+  const auto& expanded = cache.expand(connection, AeadCache::Direction::send, key.key);
+  cache.functions()->seal(
+      aes_gcm_call(expanded, {key.key, nonce, associated, plain, out}, plain.size()));
   ++key.counter;
   return true;
 }
 
 bool open(AeadCache& cache, std::uint64_t connection, TransportKey& key, Bytes associated,
           Bytes sealed, MutableBytes out) {
-  if (!is_cacheable(cache, key, sealed)) return open(key, associated, sealed, out);
+  if (!is_cacheable(cache, key)) return open(key, associated, sealed, out);
   if (key.counter == TransportKey::counter_end || sealed.size() < aead_tag_size) return false;
-  GODWIT_CHECK(out.size() >= sealed.size() - aead_tag_size);
+  const std::size_t text_size = sealed.size() - aead_tag_size;
+  GODWIT_CHECK(out.size() >= text_size);
   const AeadNonce nonce = noise_nonce(key.kind, key.counter);
-  const auto& state = cache.expand(connection, AeadCache::Direction::receive, key.key);
-  if (crypto_aead_aes256gcm_decrypt_afternm(out.data(), nullptr, nullptr, sealed.data(),
-                                            sealed.size(), associated.data(), associated.size(),
-                                            nonce.data(), &state) != 0) {
-    return false;
-  }
+  const auto& expanded = cache.expand(connection, AeadCache::Direction::receive, key.key);
+  const CipherCall call{key.key, nonce, associated, sealed, out};
+  if (!aes_gcm::open(*cache.functions(), aes_gcm_call(expanded, call, text_size))) return false;
   ++key.counter;
   return true;
 }

@@ -3,11 +3,12 @@
 
 #include "base/result.h"
 #include "crypto/aead.h"
+#include "crypto/aes_gcm.h"
 
 namespace godwit::crypto {
 
-// The states lie in an array of their own, so that looking through a set touches four cache lines
-// and not forty.
+// Expanded keys lie in an array of their own, so that looking through a set touches four cache
+// lines and not 28.
 struct alignas(64) AeadCache::Entry {
   std::array<std::uint64_t, 4> key{};
   std::uint64_t connection = 0;
@@ -15,12 +16,13 @@ struct alignas(64) AeadCache::Entry {
   Direction direction = Direction::send;
 };
 
-AeadCache::AeadCache(std::size_t states)
-    : set_count_(cpu_has_aes_gcm()
-                     ? std::bit_ceil((std::max<std::size_t>(states, 1) + ways - 1) / ways)
+AeadCache::AeadCache(std::size_t keys)
+    : functions_(aes_gcm::fastest()),
+      set_count_(functions_ != nullptr
+                     ? std::bit_ceil((std::max<std::size_t>(keys, 1) + ways - 1) / ways)
                      : 0),
       entries_(std::make_unique<Entry[]>(capacity())),
-      states_(std::make_unique<crypto_aead_aes256gcm_state[]>(capacity())) {}
+      expanded_(std::make_unique<aes_gcm::ExpandedKey[]>(capacity())) {}
 
 AeadCache::~AeadCache() {
   for (std::size_t i = 0; i < capacity(); ++i) wipe(entries_[i]);
@@ -43,7 +45,8 @@ AeadCache::Entry* AeadCache::set_of(std::uint64_t connection, Direction directio
 
 void AeadCache::wipe(Entry& entry) {
   if (entry.used_at == 0) return;
-  sodium_memzero(&states_[static_cast<std::size_t>(&entry - entries_.get())], sizeof states_[0]);
+  sodium_memzero(&expanded_[static_cast<std::size_t>(&entry - entries_.get())],
+                 sizeof expanded_[0]);
   sodium_memzero(entry.key.data(), sizeof entry.key);
   entry.used_at = 0;
 }
@@ -58,8 +61,8 @@ void AeadCache::forget(std::uint64_t connection) {
   }
 }
 
-const crypto_aead_aes256gcm_state& AeadCache::expand(std::uint64_t connection, Direction direction,
-                                                     const Secret<32>& key) {
+const aes_gcm::ExpandedKey& AeadCache::expand(std::uint64_t connection, Direction direction,
+                                              const Secret<32>& key) {
   GODWIT_CHECK(set_count_ > 0);
   // Taken one by one, so that no copy of the key is left behind.
   const auto word = [&](std::size_t i) {
@@ -81,19 +84,19 @@ const crypto_aead_aes256gcm_state& AeadCache::expand(std::uint64_t connection, D
     }
     if (entry->used_at < chosen->used_at) chosen = entry;
   }
-  auto& state = states_[static_cast<std::size_t>(chosen - entries_.get())];
+  auto& expanded = expanded_[static_cast<std::size_t>(chosen - entries_.get())];
   if (same_key) {
     ++hits_;
   } else {
     ++misses_;
     wipe(*chosen);
-    crypto_aead_aes256gcm_beforenm(&state, key.data());
+    functions_->expand(key.data(), expanded);
     std::memcpy(chosen->key.data(), key.data(), sizeof chosen->key);
     chosen->connection = connection;
     chosen->direction = direction;
   }
   chosen->used_at = ++uses_;
-  return state;
+  return expanded;
 }
 
 }  // namespace godwit::crypto

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "base/bytes.h"
 #include "crypto/aead.h"
+#include "crypto/aes_gcm.h"
 #include "crypto/secret.h"
 
 // The two ciphers with the nonce as an argument: what Noise's handshake and the transport keys are
@@ -20,7 +23,13 @@ using AeadNonce = std::array<std::uint8_t, 12>;
 
 // Noise, section 12: four zero bytes, then n, big-endian for AES-GCM and little-endian for
 // ChaChaPoly.
-AeadNonce noise_nonce(AeadKind kind, std::uint64_t n);
+inline AeadNonce noise_nonce(AeadKind kind, std::uint64_t n) {
+  static_assert(std::endian::native == std::endian::little);
+  const std::uint64_t bytes = kind == AeadKind::aes_256_gcm ? std::byteswap(n) : n;
+  AeadNonce nonce{};
+  std::memcpy(nonce.data() + 4, &bytes, sizeof bytes);
+  return nonce;
+}
 
 struct CipherCall {
   const Secret<32>& key;
@@ -36,14 +45,20 @@ void cipher_seal(AeadKind kind, const CipherCall& call);
 // plaintext.
 [[nodiscard]] bool cipher_open(AeadKind kind, const CipherCall& call);
 
-// AES-256-GCM by libcrypto: needs no instruction of the CPU, and wins over libsodium's for long
-// inputs.
+// AES-256-GCM by libcrypto, for processors without the instructions that ours is made of.
 void aes_gcm_seal_libcrypto(const CipherCall& call);
 [[nodiscard]] bool aes_gcm_open_libcrypto(const CipherCall& call);
 
-// Inputs of at least this size go to libcrypto even where libsodium can do AES. Measured with AES
-// and VAES: about equal at 1 152 bytes, a third less in libcrypto at 2 048 and 40 % less at 4 096;
-// below, its set-up of 350 ns a call decides.
-inline constexpr std::size_t aes_gcm_libcrypto_from = 1280;
+// The same call for our own, under the key that was expanded.
+inline aes_gcm::Call aes_gcm_call(const aes_gcm::ExpandedKey& expanded, const CipherCall& call,
+                                  std::size_t text_size) {
+  return {.key = expanded,
+          .nonce = call.nonce.data(),
+          .associated = call.associated.data(),
+          .associated_size = call.associated.size(),
+          .in = call.in.data(),
+          .text_size = text_size,
+          .out = call.out.data()};
+}
 
 }  // namespace godwit::crypto

@@ -32,6 +32,7 @@ int main(int count, char** arguments) {
   const auto spqr = godwit::constant_time::spqr_operations();
   const auto session = godwit::constant_time::session_operations();
   const auto x25519 = godwit::constant_time::x25519_operations();
+  const auto aes_gcm = godwit::constant_time::aes_gcm_operations();
   const auto planted = godwit::constant_time::planted_operations();
   for (const std::string_view name : names) {
     if (name == "list") {
@@ -39,10 +40,11 @@ int main(int count, char** arguments) {
       print(spqr);
       print(session);
       print(x25519);
+      print(aes_gcm);
     } else if (name == "planted") {
       print(planted);
     } else if (!run(kem, name) && !run(spqr, name) && !run(session, name) && !run(x25519, name) &&
-               !run(planted, name)) {
+               !run(aes_gcm, name) && !run(planted, name)) {
       std::fputs("constant_time list | planted | NAME...\n", stderr);
       return 2;
     }

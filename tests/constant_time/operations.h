@@ -25,6 +25,7 @@ std::span<const Operation> kem_operations();
 std::span<const Operation> spqr_operations();
 std::span<const Operation> session_operations();
 std::span<const Operation> x25519_operations();
+std::span<const Operation> aes_gcm_operations();
 // What leaks on purpose, each in another way, so that a check that sees nothing is noticed.
 std::span<const Operation> planted_operations();
 
