@@ -25,9 +25,13 @@ using AeadNonce = std::array<std::uint8_t, 12>;
 // ChaChaPoly.
 inline AeadNonce noise_nonce(AeadKind kind, std::uint64_t n) {
   static_assert(std::endian::native == std::endian::little);
-  const std::uint64_t bytes = kind == AeadKind::aes_256_gcm ? std::byteswap(n) : n;
-  AeadNonce nonce{};
-  std::memcpy(nonce.data() + 4, &bytes, sizeof bytes);
+  const std::uint64_t number = kind == AeadKind::aes_256_gcm ? std::byteswap(n) : n;
+  // In the pieces that it is read in, since the processor stalls on a read of two writes.
+  const std::uint64_t front = number << 32;
+  const auto back = static_cast<std::uint32_t>(number >> 32);
+  AeadNonce nonce;
+  std::memcpy(nonce.data(), &front, sizeof front);
+  std::memcpy(nonce.data() + sizeof front, &back, sizeof back);
   return nonce;
 }
 
