@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "crypto/aead.h"
 #include "crypto/keyed_hash.h"
+#include "dataplane/handshake_turns.h"
 #include "dataplane/io/stream.h"
 #include "dataplane/output.h"
 #include "dataplane/refusal_metric.h"
@@ -37,9 +38,8 @@
 //
 // Against strangers: a connection is refused before it costs a buffer or a key when its address has
 // what it may have; those that have not logged in are few, have little time, and make room for each
-// other, the slowest first; handshakes, which cost a hundred times what a message does, wait for a
-// turn in which no session had anything to do, or for the fourth in which one had, or for half a
-// millisecond, and then a turn answers a few.
+// other, the slowest first; handshakes wait for a turn that is theirs (handshake_turns.h), and then
+// a turn answers a few.
 //
 // Thread safety: the owning shard's thread only.
 
@@ -67,7 +67,7 @@ class Front {
   // The backend's events. `now` is the turn's, set by begin_turn.
   void begin_turn(Now now) {
     now_ = now;
-    sessions_busy_ = false;
+    handshake_turns_.begin(now.instant);
   }
   void on_open(ConnectionName name, bool connected);
   void on_bytes(ConnectionName name, std::uint64_t user, MutableBytes lease);
@@ -79,6 +79,8 @@ class Front {
   std::size_t answer_handshakes();
   void set_live(const LiveSettings& live);
 
+  // This turn does something for a session without the front: handshakes wait for it.
+  void session_served() { handshake_turns_.session_served(); }
   // A home's or control's word; takes the command's buffer.
   void handle(queues::Command command);
   // Handshakes that took too long, acknowledgements that have waited long enough.
@@ -193,9 +195,7 @@ class Front {
   std::uint32_t oldest_start_ = SessionStart::none;
   std::uint32_t newest_start_ = SessionStart::none;
   std::uint32_t handshakes_left_ = 0;  // only while they are answered
-  unsigned turns_passed_ = 0;          // in which handshakes waited for sessions
-  Instant handshakes_wait_since_{};
-  bool sessions_busy_ = false;    // this turn
+  HandshakeTurns handshake_turns_;
   std::uint64_t io_refused_ = 0;  // of the backend's count, what is in the metric
   queues::TickWheel<ConnectionName> paced_;
   ClientNames client_names_;

@@ -136,7 +136,7 @@ bool Front<Io>::on_frame(Session& session, MutableBytes body) {
     return false;
   }
   counters_.add(queues::ShardMetric::frames_received);
-  sessions_busy_ = sessions_busy_ || session.state == SessionState::ready;
+  if (session.state == SessionState::ready) handshake_turns_.session_spoke();
   Bytes rest = plain;
   while (!rest.empty()) {
     const auto stanza = protocol::next_stanza(rest);

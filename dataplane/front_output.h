@@ -13,7 +13,6 @@ namespace godwit::dataplane {
 // Ends a session that takes nothing and asks for more.
 template <io::StreamBackend Io>
 void Front<Io>::append(Session& session, OutputNode node) {
-  sessions_busy_ = sessions_busy_ || node.type == OutputKind::delivery;
   const bool reply = node.type != OutputKind::delivery || node.sequence == 0;
   if (reply && session.blocked && session.replies >= settings_.blocked_replies_max) {
     counters_.add(queues::ShardMetric::sessions_stuck);
@@ -41,6 +40,7 @@ void Front<Io>::append_encoded(Session& session, const Stanza& stanza) {
 template <io::StreamBackend Io>
 void Front<Io>::mark_dirty(Session& session) {
   if (session.dirty || session.blocked) return;
+  if (session.state == SessionState::ready) handshake_turns_.session_served();
   session.dirty = true;
   dirty_.push_back(session.name);
 }
@@ -78,7 +78,7 @@ Instant Front<Io>::next_deadline() const {
   const Instant start = oldest_start_ == SessionStart::none
                             ? never
                             : at(oldest_start_).start->since + settings_.handshake_timeout;
-  const Instant waiting = deferred_.empty() ? never : now_.instant;
+  const Instant waiting = deferred_.empty() ? never : handshake_turns_.next();
   return std::min({ack, stuck, start, waiting, paced_.next_deadline()});
 }
 

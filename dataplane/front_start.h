@@ -182,7 +182,7 @@ bool Front<Io>::defer_handshake(Session& session, Bytes input) {
     counters_.add(queues::ShardMetric::handshakes_deferred);
   }
   session.start->deferred = true;
-  if (deferred_.empty()) handshakes_wait_since_ = now_.instant;
+  if (deferred_.empty()) handshake_turns_.wait_begins();
   deferred_.push_back(session.name);
   keep_deferred(session, input);
   return true;
@@ -199,19 +199,7 @@ void Front<Io>::keep_deferred(Session& session, Bytes input) {
 
 template <io::StreamBackend Io>
 std::size_t Front<Io>::answer_handshakes() {
-  // What a session said or was sent in this turn leaves with the next: not behind a handshake. But
-  // many who log in are not to wait for ever, least of all where turns are long anyway.
-  constexpr unsigned turns_passed_max = 3;
-  constexpr Duration patience = std::chrono::microseconds(500);
-  if (deferred_.empty()) return 0;
-  const bool patient =
-      turns_passed_ < turns_passed_max && now_.instant - handshakes_wait_since_ < patience;
-  if (sessions_busy_ && patient) {
-    ++turns_passed_;
-    return 0;
-  }
-  turns_passed_ = 0;
-  handshakes_wait_since_ = now_.instant;
+  if (deferred_.empty() || !handshake_turns_.take()) return 0;
   handshakes_left_ = settings_.handshakes_per_turn;
   std::size_t answered = 0;
   // Those deferred again come behind those that have waited longer.

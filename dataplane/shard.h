@@ -122,10 +122,12 @@ class Shard {
     switch (command.kind) {
       case CommandKind::message:
       case CommandKind::relay:
-      case CommandKind::attach:
-      case CommandKind::detach:
       case CommandKind::acknowledge:
       case CommandKind::window:
+        front_.session_served();
+        return home_.handle(command, now);
+      case CommandKind::attach:
+      case CommandKind::detach:
       case CommandKind::account_found:
       case CommandKind::account_missing:
       case CommandKind::account_changed:

@@ -262,7 +262,7 @@ TEST_F(StrangersTest, AHandshakeWaitsForSessionsButNotForEver) {
   };
   using std::chrono::microseconds;
   for (const auto& [busy, turn, waits] :
-       {Case{false, {}, 0}, Case{true, {}, 3}, Case{true, microseconds(249), 3},
+       {Case{false, {}, 0}, Case{true, {}, 15}, Case{true, microseconds(249), 3},
         Case{true, microseconds(250), 2}, Case{true, microseconds(500), 1}}) {
     RawDevice* late = add(2, bob_jid);
     late->connect();
@@ -278,6 +278,60 @@ TEST_F(StrangersTest, AHandshakeWaitsForSessionsButNotForEver) {
     }
     EXPECT_EQ(waited, waits);
     settle();
+  }
+}
+
+// From front to home, to the other front and out, each in a turn of its own: a handshake that came
+// with the message waits for all of them.
+TEST_F(StrangersTest, AMessageOnItsWayGoesBeforeAHandshake) {
+  start(GatewayWorld::Options{});
+  log_in(alice);
+  log_in(bob);
+  const ConnectionName stranger = crowd->connect();
+  settle();
+  std::array<std::uint8_t, 39> hello{'G', 'W', 1, 0x11, 0, 0, 32};
+  hello.back() = 9;
+  crowd->send(stranger, hello);
+  crowd->poll();
+  alice->say_messages({"bob", "example.org", 0}, 1, 1, "first");
+  world->client.poll(world->now, 512, world->now.instant, *this);
+  for (int turns = 0; crowd->received(stranger) == 0; ++turns) {
+    ASSERT_LT(turns, 20);
+    world->turn();
+    world->client.poll(world->now, 512, world->now.instant, *this);
+    crowd->poll();
+    if (crowd->received(stranger) > 0) EXPECT_EQ(bob->texts().size(), 1u) << turns;
+  }
+  EXPECT_EQ(bob->texts().size(), 1u);
+}
+
+// ... and while sessions talk, one answered is followed by a rest, in which the shard may sleep.
+TEST_F(StrangersTest, AfterAHandshakeTheShardRestsWhileSessionsTalk) {
+  using std::chrono::microseconds;
+  for (const bool talks : {false, true}) {
+    start(GatewayWorld::Options{});
+    log_in(alice);
+    world->pass(seconds(1));
+    if (talks) alice->ping(1);
+    settle();
+    for (int i = 0; i < 2; ++i) {
+      RawDevice* late = add(2, bob_jid);
+      late->connect();
+    }
+    for (int i = 0; i < 2; ++i) world->client.poll(world->now, 512, world->now.instant, *this);
+    while (metric(ShardMetric::handshakes_completed) < 2) {
+      world->turn();
+      world->client.poll(world->now, 512, world->now.instant, *this);
+    }
+    const Instant answered = world->now.instant;
+    world->pass(microseconds(150));
+    world->turn();
+    EXPECT_EQ(metric(ShardMetric::handshakes_completed), talks ? 2u : 3u);
+    if (!talks) continue;
+    EXPECT_EQ(world->gateway().next_deadline(), answered + microseconds(200));
+    world->pass(microseconds(50));
+    world->turn();
+    EXPECT_EQ(metric(ShardMetric::handshakes_completed), 3u);
   }
 }
 
