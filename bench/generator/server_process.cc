@@ -133,7 +133,7 @@ CpuTimes ServerProcess::cpu_times() const {
   for (const fs::path& task : tasks) {
     ThreadTime time;
     std::ifstream(task / "comm") >> time.name;
-    std::ifstream(task / "schedstat") >> time.nanoseconds;
+    std::ifstream(task / "schedstat") >> time.nanoseconds >> time.waiting_ns;
     times.push_back(std::move(time));
   }
   return times;

@@ -17,6 +17,7 @@ namespace godwit::bench {
 struct ThreadTime {
   std::string name;
   std::uint64_t nanoseconds = 0;  // on a CPU, user and system
+  std::uint64_t waiting_ns = 0;   // able to run, and not on one
 };
 // All threads of the process, in the order of their ids.
 using CpuTimes = std::vector<ThreadTime>;

@@ -14,6 +14,45 @@
 
 namespace godwit::bench {
 
+namespace {
+
+double microseconds(Duration time) {
+  return std::chrono::duration<double, std::micro>(time).count();
+}
+
+// Bytes received, and when the last of them came: read from the kernel's clock for packets, or now.
+struct Received {
+  ssize_t size = 0;
+  Instant arrived{};
+  Instant read{};
+};
+
+Received receive(int socket, MutableBytes bytes) {
+  iovec vector{bytes.data(), bytes.size()};
+  alignas(cmsghdr) std::array<std::uint8_t, 64> control;
+  msghdr header{};
+  header.msg_iov = &vector;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  Received received{.size = ::recvmsg(socket, &header, 0)};
+  received.read = received.arrived = monotonic_now();
+  if (received.size <= 0) return received;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
+    timespec stamp;
+    std::memcpy(&stamp, CMSG_DATA(part), sizeof stamp);
+    timespec wall;
+    ::clock_gettime(CLOCK_REALTIME, &wall);
+    const auto ago = std::chrono::seconds(wall.tv_sec - stamp.tv_sec) +
+                     std::chrono::nanoseconds(wall.tv_nsec - stamp.tv_nsec);
+    received.arrived -= std::max<Duration>(ago, Duration{0});
+  }
+  return received;
+}
+
+}  // namespace
+
 Probe::Probe(const Options& options)
     : options_(options), payload_(100), members_(options.accounts.size()) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
@@ -38,6 +77,7 @@ Result<void> Probe::open(std::size_t index) {
   }
   const int on = 1;
   ::setsockopt(member.socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(member.socket, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
   ::fcntl(member.socket, F_SETFL, O_NONBLOCK);
   LoadAccount& account = options_.accounts[index];
   member.client = std::make_unique<LoadClient>(
@@ -70,20 +110,23 @@ Result<void> Probe::put_out(Member& member) {
 Result<void> Probe::take_in(std::size_t index) {
   Member& member = members_[index];
   std::array<std::uint8_t, 16'384> bytes;
-  const ssize_t got = ::recv(member.socket, bytes.data(), bytes.size(), 0);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return {};
-  if (got <= 0) return fail(ErrorCode::io, "the gateway closed a good client's connection");
-  const Instant now = monotonic_now();
+  const Received got = receive(member.socket, bytes);
+  if (got.size < 0 && (errno == EAGAIN || errno == EINTR)) return {};
+  if (got.size <= 0) return fail(ErrorCode::io, "the gateway closed a good client's connection");
   const auto messages =
-      member.client->on_bytes(MutableBytes(bytes).first(static_cast<std::size_t>(got)));
+      member.client->on_bytes(MutableBytes(bytes).first(static_cast<std::size_t>(got.size)));
   if (!messages) return std::unexpected(messages.error());
-  Member& partner = members_[index ^ 1];
   if (*messages > 0) {
-    latencies_us_.push_back(std::chrono::duration<double, std::micro>(now - partner.sent).count());
-    partner.under_way = false;
+    note_arrival(members_[index ^ 1], got.arrived, got.read);
     member.client->write_frame(0);
   }
   return put_out(member);
+}
+
+void Probe::note_arrival(Member& sender, Instant arrived, Instant read) {
+  latencies_us_.push_back(microseconds(arrived - sender.sent));
+  late_us_.push_back(microseconds(read - arrived));
+  sender.under_way = false;
 }
 
 Result<void> Probe::wait(Duration time) {
@@ -127,6 +170,7 @@ void Probe::send_due(Instant now) {
 Result<Latency> Probe::run_for(Duration time) {
   const Instant start = monotonic_now();
   latencies_us_.clear();
+  late_us_.clear();
   for (std::size_t i = 0; i < members_.size(); ++i) {
     members_[i].due = start + options_.interval * i / members_.size();
   }
@@ -147,7 +191,9 @@ Result<Latency> Probe::run_for(Duration time) {
       return std::unexpected(waited.error());
     }
   }
-  return summarise(latencies_us_);
+  Latency latency = summarise(latencies_us_);
+  latency.late_p99_us = summarise(late_us_).p99_us;
+  return latency;
 }
 
 Latency summarise(std::vector<double>& samples) {
@@ -156,7 +202,8 @@ Latency summarise(std::vector<double>& samples) {
   const auto at = [&](double part) {
     return samples[static_cast<std::size_t>(part * static_cast<double>(samples.size() - 1))];
   };
-  return {samples.size(), at(0.5), at(0.99), samples.back()};
+  return {
+      .messages = samples.size(), .p50_us = at(0.5), .p99_us = at(0.99), .max_us = samples.back()};
 }
 
 }  // namespace godwit::bench

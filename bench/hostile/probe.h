@@ -23,6 +23,7 @@ struct Latency {
   double p50_us = 0;
   double p99_us = 0;
   double max_us = 0;
+  double late_p99_us = 0;  // what this program let arrived messages wait: not the gateway's
 };
 
 class Probe {
@@ -41,8 +42,9 @@ class Probe {
   // Registers those that are not, and logs all in. Bounded: ten seconds without progress are an
   // error.
   Result<void> connect();
-  // From a message's due time, or from when it was sent where only this program was late, to its
-  // arrival. One of a client is under way at a time.
+  // From a message's due time, or from when it was sent where only this program was late, to when
+  // the kernel had it for the recipient: who reads it has to share a core with attackers, which a
+  // client elsewhere has not. One of a client is under way at a time.
   Result<Latency> run_for(Duration time);
 
  private:
@@ -56,6 +58,7 @@ class Probe {
   };
   Result<void> open(std::size_t index);
   Result<void> take_in(std::size_t index);
+  void note_arrival(Member& sender, Instant arrived, Instant read);
   Result<void> put_out(Member& member);
   Result<void> wait(Duration time);
   void send_due(Instant now);
@@ -64,6 +67,7 @@ class Probe {
   std::vector<std::uint8_t> payload_;
   std::vector<Member> members_;
   std::vector<double> latencies_us_;
+  std::vector<double> late_us_;
   int epoll_ = -1;
 };
 
