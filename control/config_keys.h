@@ -52,7 +52,7 @@ inline std::string_view check_data(std::string_view text) {
 }
 // As many as dataplane::AddressRules holds.
 inline constexpr std::size_t prefixes_max = 32;
-inline constexpr std::size_t interface_addresses_max = 16;
+inline constexpr std::size_t interface_addresses_max = 60;
 inline constexpr std::size_t routes_max = 64;
 inline std::string_view check_prefixes(std::string_view text) {
   const auto prefixes = parse_ip_prefixes(text);
@@ -66,7 +66,7 @@ inline std::string_view check_interface_addresses(std::string_view text) {
   const auto slashes = static_cast<std::size_t>(std::ranges::count(text, '/'));
   return prefixes && prefixes->size() <= interface_addresses_max && slashes == prefixes->size()
              ? ""
-             : "at most 16 of ADDRESS/BITS are allowed, with commas between them";
+             : "at most 60 of ADDRESS/BITS are allowed, with commas between them";
 }
 inline std::string_view check_gateways(std::string_view text) {
   const auto gateways = parse_ip_prefixes(text);

@@ -30,6 +30,7 @@ constexpr double idle_bytes_max = 600;
 struct Program {
   std::uint32_t connections = 1'000'000;
   std::uint32_t messages = 1'000'000;
+  std::uint32_t addresses = 1;
   std::string json_file;
   std::vector<nlohmann::json> results;
   bool good = true;
@@ -105,7 +106,10 @@ struct Over {
   bool v6 = false;
 };
 double messages_over(Program& program, std::uint32_t connections, Over over = {}) {
-  Pair pair({.connections = connections, .offload = over.offload, .v6 = over.v6});
+  Pair pair({.connections = connections,
+             .offload = over.offload,
+             .v6 = over.v6,
+             .addresses = program.addresses});
   pair.open_all();
   const std::vector<std::uint8_t> message(message_size, 'm');
   const std::uint32_t rounds = program.messages / batch;
@@ -227,6 +231,8 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1000u, 2'500'000u));
   app.add_option("--messages", program.messages, "of messages and beside-kernel")
       ->check(CLI::Range(1'000u, 1'000'000'000u));
+  app.add_option("--addresses", program.addresses, "of the server, in messages and load")
+      ->check(CLI::Range(1u, static_cast<std::uint32_t>(tcp::addresses_max) - 1));
   app.add_option("--json", program.json_file, "adds the results, an object a line");
   const std::vector<std::pair<const char*, std::function<void(Program&)>>> parts = {
       {"idle", idle},

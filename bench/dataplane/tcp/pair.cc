@@ -25,7 +25,11 @@ IpAddress client_address(bool v6) {
 tcp::StackSettings settings_of(const Pair::Options& options, bool server) {
   tcp::StackSettings settings;
   settings.network.mac = server ? Pair::server_mac() : Pair::client_mac();
-  settings.network.addresses = {*parse_ip_prefix(server ? "192.0.2.1/24" : "192.0.2.2/24")};
+  for (std::uint32_t i = 1; server && i < options.addresses; ++i) {
+    settings.network.addresses.push_back(
+        *parse_ip_prefix("192.0.2." + std::to_string(100 + i) + "/24"));
+  }
+  settings.network.addresses.push_back(*parse_ip_prefix(server ? "192.0.2.1/24" : "192.0.2.2/24"));
   if (options.v6) {
     settings.network.addresses.push_back(
         *parse_ip_prefix(server ? "2001:db8::1/64" : "2001:db8::2/64"));

@@ -73,6 +73,7 @@ class Pair {
     bool close_at_once = false;
     bool offload = false;  // the port takes care of checksums
     bool v6 = false;
+    std::uint32_t addresses = 1;  // of the server's IPv4; the last one is talked to
   };
   explicit Pair(const Options& options);
 

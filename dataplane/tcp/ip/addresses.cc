@@ -2,6 +2,7 @@
 #include "dataplane/tcp/ip/addresses.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "dataplane/tcp/wire/ip.h"
 #include "dataplane/tcp/wire/neighbour_discovery.h"
@@ -9,13 +10,14 @@
 namespace godwit::dataplane::tcp {
 namespace {
 
-// All host bits set, in a prefix that has a broadcast address (RFC 3021: /31 has none).
-bool is_directed_broadcast(const IpPrefix& prefix, const IpAddress& address) {
-  if (!prefix.address.is_v4() || prefix.bits > 126 || !prefix.contains(address)) return false;
+// All host bits set; none where a prefix has no broadcast address (RFC 3021: /31).
+std::optional<IpAddress> broadcast_of(const IpPrefix& prefix) {
+  if (!prefix.address.is_v4() || prefix.bits > 126) return std::nullopt;
+  IpAddress address = prefix.address;
   for (std::size_t bit = prefix.bits; bit < 128; ++bit) {
-    if ((address.bytes[bit / 8] >> (7 - bit % 8) & 1) == 0) return false;
+    address.bytes[bit / 8] |= static_cast<std::uint8_t>(0x80 >> bit % 8);
   }
-  return true;
+  return address;
 }
 
 // Higher is better; 0 is unfit.
@@ -36,31 +38,42 @@ Addresses::Addresses(const NetworkSettings& settings) : any_(settings.any_addres
     v6 = v6 || !prefix.address.is_v4();
   }
   const IpAddress local = link_local_address(settings.mac);
-  if (v6 && settings.link == LinkMode::ethernet && settings.link_local && !is_own(local)) {
+  const bool has_local =
+      std::ranges::any_of(all_, [&](const Own& own) { return own.prefix.address == local; });
+  if (v6 && settings.link == LinkMode::ethernet && settings.link_local && !has_local) {
     all_.push_back({{local, 64}, State::ready, 0, never, {}});
+  }
+  // At most a quarter full, with a broadcast address for each.
+  const std::size_t size = std::bit_ceil(8 * std::max<std::size_t>(all_.size(), 1));
+  places_.resize(size);
+  shift_ = 64 - static_cast<unsigned>(std::countr_zero(size));
+  for (std::size_t i = 0; i < all_.size(); ++i) enter(all_[i].prefix.address, Place::Use::own, i);
+  if (any_) return;
+  for (const Own& own : all_) {
+    if (const auto address = broadcast_of(own.prefix)) enter(*address, Place::Use::broadcast, 0);
   }
 }
 
-const Addresses::Own* Addresses::find(const IpAddress& address) const {
-  const auto found =
-      std::ranges::find_if(all_, [&](const Own& own) { return own.prefix.address == address; });
-  return found == all_.end() ? nullptr : &*found;
-}
-
-Addresses::Own* Addresses::find(const IpAddress& address) {
-  return const_cast<Own*>(std::as_const(*this).find(address));
+// What is there already stays: the first of two that are the same, and an address of ours that its
+// prefix would broadcast to.
+void Addresses::enter(const IpAddress& address, Place::Use use, std::size_t own) {
+  Place& place = const_cast<Place&>(place_of(address));
+  if (place.use == Place::Use::free) place = {address, use, static_cast<std::uint16_t>(own)};
 }
 
 Addresses::Kind Addresses::kind_of(const IpAddress& destination) const {
-  if (const Own* own = find(destination)) {
-    return own->state == State::ready ? Kind::own : Kind::not_ready;
+  const Place& place = place_of(destination);
+  switch (place.use) {
+    case Place::Use::own:
+      return all_[place.own].state == State::ready ? Kind::own : Kind::not_ready;
+    case Place::Use::broadcast:
+      return Kind::broadcast;
+    case Place::Use::free:
+      break;
   }
   if (is_multicast(destination)) return Kind::group;
   if (is_broadcast(destination)) return Kind::broadcast;
-  if (any_) return Kind::own;
-  const bool directed = std::ranges::any_of(
-      all_, [&](const Own& own) { return is_directed_broadcast(own.prefix, destination); });
-  return directed ? Kind::broadcast : Kind::foreign;
+  return any_ ? Kind::own : Kind::foreign;
 }
 
 IpAddress Addresses::source_for(const IpAddress& destination) const {

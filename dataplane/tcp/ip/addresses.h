@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -11,7 +15,11 @@ namespace godwit::dataplane::tcp {
 
 // The addresses of the interface and whether each may be used: with duplicates looked for, an
 // address is tentative for a second, and never used when somebody else has it (RFC 4862, 5.4; RFC
-// 5227, 2.1). Not thread safe.
+// 5227, 2.1).
+//
+// Each packet asks for both of its addresses, so what is ours and what a prefix of ours broadcasts
+// to is one look into a table, however many there are. The rest, which few packets ask, goes
+// through the list. Not thread safe.
 class Addresses {
  public:
   enum class State : std::uint8_t { tentative, ready, duplicate };
@@ -28,8 +36,13 @@ class Addresses {
 
   Kind kind_of(const IpAddress& destination) const;
   bool is_own(const IpAddress& address) const { return find(address) != nullptr; }
-  const Own* find(const IpAddress& address) const;
-  Own* find(const IpAddress& address);
+  const Own* find(const IpAddress& address) const {
+    const Place& place = place_of(address);
+    return place.use == Place::Use::own ? &all_[place.own] : nullptr;
+  }
+  Own* find(const IpAddress& address) {
+    return const_cast<Own*>(std::as_const(*this).find(address));
+  }
   // All zeros when none of the family is ready. One on the destination's own prefix comes first,
   // then one that is not link-local, unless the destination is.
   IpAddress source_for(const IpAddress& destination) const;
@@ -38,12 +51,35 @@ class Addresses {
   // A solicited-node group of ours, or all nodes.
   bool listens_to(const IpAddress& group) const;
 
-  std::vector<Own>& all() { return all_; }
-  const std::vector<Own>& all() const { return all_; }
+  // None comes or goes.
+  std::span<Own> all() { return all_; }
+  std::span<const Own> all() const { return all_; }
 
  private:
+  struct Place {
+    enum class Use : std::uint8_t { free, own, broadcast };
+    IpAddress address;
+    Use use = Use::free;
+    std::uint16_t own = 0;  // in all_
+  };
+
+  // Where it is, or where it would be. Without a key, unlike a connection's: what lies in the table
+  // is the operator's, three quarters of it are free, and whoever aims at what lies densest gains a
+  // few looks.
+  const Place& place_of(const IpAddress& address) const {
+    const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address.bytes);
+    std::uint64_t place = (halves[0] * 3 ^ halves[1]) * 0x9e3779b97f4a7c15 >> shift_;
+    while (places_[place].use != Place::Use::free && places_[place].address != address) {
+      place = (place + 1) & (places_.size() - 1);
+    }
+    return places_[place];
+  }
+  void enter(const IpAddress& address, Place::Use use, std::size_t own);
+
   bool any_;
+  unsigned shift_ = 0;
   std::vector<Own> all_;
+  std::vector<Place> places_;  // a power of two
 };
 
 }  // namespace godwit::dataplane::tcp

@@ -17,6 +17,7 @@ class Routes {
 
   // The destination itself when it is on the link, or a gateway; none when no route leads there.
   std::optional<IpAddress> next_hop(const IpAddress& destination) const;
+  std::size_t size() const { return entries_.size(); }
 
  private:
   struct Entry {
@@ -25,6 +26,8 @@ class Routes {
     bool v4 = false;
     IpAddress gateway;
   };
+
+  void add_link(const IpPrefix& prefix);
 
   std::vector<Entry> entries_;  // the longest prefixes first
 };

@@ -53,7 +53,9 @@ struct NetworkSettings {
   TokenBucket::Limit neighbour_limit{1000, 200};  // answers and questions on the link
 };
 
-inline constexpr std::size_t addresses_max = 16;  // looked through one by one for each packet
+// What one report of listeners tells (RFC 3810, 5.2) with the least MTU of IPv6: 56 bytes of
+// headers and 20 for the group of each address, one of which is the link-local one's.
+inline constexpr std::size_t addresses_max = (1280 - 56) / 20 - 1;
 inline constexpr std::size_t routes_max = 64;
 inline constexpr std::size_t mtu_max = 9216;
 
