@@ -208,12 +208,6 @@ void add_phase(std::string& out, const LoadPhase& phase) {
 
 }  // namespace
 
-std::uint64_t ServerUse::cpu_ns() const {
-  std::uint64_t total = 0;
-  for (const ThreadCpu& thread : threads) total += thread.nanoseconds;
-  return total;
-}
-
 Duration LoadPhase::own_cpu_total() const {
   Duration total{};
   for (const Duration time : own_cpu) total += time;

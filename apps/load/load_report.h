@@ -16,10 +16,10 @@
 namespace godwit::apps {
 
 struct ServerUse {
-  std::vector<ThreadCpu> threads;  // CPU of this phase
+  ThreadTimes threads;  // CPU of this phase
   std::uint64_t resident_before = 0;
   std::uint64_t resident_after = 0;
-  std::uint64_t cpu_ns() const;
+  std::uint64_t cpu_ns() const { return total_ns(threads); }
 };
 
 // A stretch of the run that was measured by itself.

@@ -36,7 +36,7 @@ LoadRun::LoadRun(const LoadSettings& settings, Threads& threads,
 }
 
 LoadReport LoadRun::run() {
-  if (const auto use = look_at_server()) report_.resident_at_start = use->resident_bytes;
+  if (const auto use = look_at_server()) report_.resident_at_start = use->memory.resident_bytes;
   if (auto done = scenario(); !done) report_.problems.push_back(done.error().message);
   settle_ledger();
   for (std::string& doubt : doubts(report_)) report_.warnings.push_back(std::move(doubt));
@@ -324,16 +324,16 @@ void LoadRun::end_phase() {
     phase.own_cpu.push_back(now.cpu[i] - before_.cpu[i]);
   }
   if (now.server && before_.server) {
-    phase.server = ServerUse{.threads = difference(*now.server, *before_.server),
-                             .resident_before = before_.server->resident_bytes,
-                             .resident_after = now.server->resident_bytes};
+    phase.server = ServerUse{.threads = difference(now.server->threads, before_.server->threads),
+                             .resident_before = before_.server->memory.resident_bytes,
+                             .resident_after = now.server->memory.resident_bytes};
   }
   report_.phases.push_back(std::move(phase));
 }
 
 void LoadRun::note_memory() {
   report_.sessions = std::max(report_.sessions, status().ready);
-  if (const auto use = look_at_server()) report_.resident_at_end = use->resident_bytes;
+  if (const auto use = look_at_server()) report_.resident_at_end = use->memory.resident_bytes;
 }
 
 void LoadRun::settle_ledger() {

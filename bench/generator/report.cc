@@ -102,8 +102,8 @@ std::string table(const MessageCost& cost) {
       summary.ratio, summary.ratio_min, summary.ratio_max, summary.shard_ratio);
   const RoundCost& last = cost.gateway.back();
   std::uint64_t all = 0;
-  for (const ThreadTime& time : last.threads) all += time.nanoseconds;
-  for (const ThreadTime& time : last.threads) {
+  for (const apps::ThreadCpu& time : last.threads) all += time.nanoseconds;
+  for (const apps::ThreadCpu& time : last.threads) {
     text += format(" %s %.1f%%", time.name.c_str(),
                    100 * static_cast<double>(time.nanoseconds) / static_cast<double>(all));
   }

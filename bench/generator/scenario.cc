@@ -7,6 +7,10 @@
 
 namespace godwit::bench {
 
+using apps::ProcessMemory;
+using apps::ThreadCpu;
+using apps::ThreadTimes;
+
 namespace {
 
 // How long a gateway is left alone before its memory is read: connections have then turned cold.
@@ -73,17 +77,9 @@ Result<Side> start_side(const BenchSettings& settings, GatewayClient::Server ser
   return Side{server, std::move(*process), std::move(*load)};
 }
 
-std::vector<ThreadTime> difference(const CpuTimes& after, const CpuTimes& before) {
-  std::vector<ThreadTime> used = after;
-  for (std::size_t i = 0; i < used.size() && i < before.size(); ++i) {
-    used[i].nanoseconds -= before[i].nanoseconds;
-  }
-  return used;
-}
-
-std::uint64_t busiest_ns(const CpuTimes& times) {
+std::uint64_t busiest_ns(const ThreadTimes& times) {
   std::uint64_t most = 0;
-  for (const ThreadTime& time : times) most = std::max(most, time.nanoseconds);
+  for (const ThreadCpu& time : times) most = std::max(most, time.nanoseconds);
   return most;
 }
 
@@ -92,13 +88,13 @@ Result<RoundCost> measure_round(const BenchSettings& settings, Side& side, unsig
   load.start(window);
   if (auto done = load.run_for(settings.warm_up); !done) return std::unexpected(done.error());
   const LoadCounters before = load.counters();
-  const CpuTimes cpu_before = side.process.cpu_times();
+  const ThreadTimes cpu_before = side.process.cpu_times();
   const std::uint64_t own_before = own_cpu_ns();
   const Instant from = monotonic_now();
   if (auto done = load.run_for(settings.round_time); !done) return std::unexpected(done.error());
   const double wall_ns = static_cast<double>((monotonic_now() - from).count());
   const double own_ns = static_cast<double>(own_cpu_ns() - own_before);
-  const std::vector<ThreadTime> threads = difference(side.process.cpu_times(), cpu_before);
+  const ThreadTimes threads = difference(side.process.cpu_times(), cpu_before);
   const LoadCounters& after = load.counters();
   const auto messages = static_cast<double>(after.delivered - before.delivered);
   const auto per_message = [&](std::uint64_t later, std::uint64_t earlier) {
@@ -185,11 +181,11 @@ Result<SessionCost> measure_sessions(const BenchSettings& settings, std::span<Lo
   auto side = start_side(settings, GatewayClient::Server::gateway, accounts, random);
   if (!side) return std::unexpected(side.error());
   std::this_thread::sleep_for(std::chrono::seconds(1));
-  const MemoryUse empty = side->process.memory();
-  const CpuTimes cpu_before = side->process.cpu_times();
+  const ProcessMemory empty = side->process.memory();
+  const ThreadTimes cpu_before = side->process.cpu_times();
   const std::size_t half = accounts.size() / 2;
-  std::vector<MemoryUse> uses;
-  std::vector<ThreadTime> threads;
+  std::vector<ProcessMemory> uses;
+  ThreadTimes threads;
   for (const std::size_t count : {half, accounts.size()}) {
     if (auto done = side->load->connect_until(count); !done) return std::unexpected(done.error());
     if (count == accounts.size()) threads = difference(side->process.cpu_times(), cpu_before);
@@ -202,10 +198,10 @@ Result<SessionCost> measure_sessions(const BenchSettings& settings, std::span<Lo
   };
   return SessionCost{
       .sessions = accounts.size(),
-      .resident_bytes = growth(uses[1].resident, empty.resident, sessions),
-      .anonymous_bytes = growth(uses[1].anonymous, empty.anonymous, sessions),
-      .resident_bytes_marginal =
-          growth(uses[1].resident, uses[0].resident, static_cast<double>(accounts.size() - half)),
+      .resident_bytes = growth(uses[1].resident_bytes, empty.resident_bytes, sessions),
+      .anonymous_bytes = growth(uses[1].anonymous_bytes, empty.anonymous_bytes, sessions),
+      .resident_bytes_marginal = growth(uses[1].resident_bytes, uses[0].resident_bytes,
+                                        static_cast<double>(accounts.size() - half)),
       .logins_per_second = sessions / static_cast<double>(total_ns(threads)) * 1e9,
       .logins_per_shard_second = sessions / static_cast<double>(busiest_ns(threads)) * 1e9};
 }

@@ -36,13 +36,13 @@ struct RoundCost {
   double us_per_message = 0;        // CPU of all its threads
   double shard_us_per_message = 0;  // of the busiest alone
   double messages_per_second = 0;
-  double server_busy = 0;           // of one core
-  double generator_busy = 0;        // the same
-  double bytes_in = 0;              // a message, to the clients
-  double bytes_out = 0;             // a message, from them
-  double frames_out = 0;            // a message
-  double ack_frames = 0;            // a message, with nothing but an acknowledgement
-  std::vector<ThreadTime> threads;  // what each took
+  double server_busy = 0;     // of one core
+  double generator_busy = 0;  // the same
+  double bytes_in = 0;        // a message, to the clients
+  double bytes_out = 0;       // a message, from them
+  double frames_out = 0;      // a message
+  double ack_frames = 0;      // a message, with nothing but an acknowledgement
+  apps::ThreadTimes threads;  // what each took
 };
 
 struct MessageCost {

@@ -8,11 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 #include <utility>
 
@@ -52,12 +49,6 @@ std::uint64_t own_cpu_ns() {
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
          static_cast<std::uint64_t>(time.tv_nsec);
-}
-
-std::uint64_t total_ns(const CpuTimes& times) {
-  std::uint64_t total = 0;
-  for (const ThreadTime& time : times) total += time.nanoseconds;
-  return total;
 }
 
 Result<ServerProcess> ServerProcess::start(const Options& options) {
@@ -118,37 +109,6 @@ ServerProcess::~ServerProcess() {
 
 void ServerProcess::freeze(bool frozen) const {
   ::kill(pid_, frozen ? SIGSTOP : SIGCONT);
-}
-
-CpuTimes ServerProcess::cpu_times() const {
-  namespace fs = std::filesystem;
-  CpuTimes times;
-  std::error_code error;
-  std::vector<fs::path> tasks;
-  for (const auto& task :
-       fs::directory_iterator("/proc/" + std::to_string(pid_) + "/task", error)) {
-    tasks.push_back(task.path());
-  }
-  std::ranges::sort(tasks);
-  for (const fs::path& task : tasks) {
-    ThreadTime time;
-    std::ifstream(task / "comm") >> time.name;
-    std::ifstream(task / "schedstat") >> time.nanoseconds >> time.waiting_ns;
-    times.push_back(std::move(time));
-  }
-  return times;
-}
-
-MemoryUse ServerProcess::memory() const {
-  MemoryUse use;
-  std::ifstream rollup("/proc/" + std::to_string(pid_) + "/smaps_rollup");
-  std::string line;
-  while (std::getline(rollup, line)) {
-    const auto kibibytes = [&] { return std::stoull(line.substr(line.find(':') + 1)) * 1024; };
-    if (line.starts_with("Rss:")) use.resident = kibibytes();
-    if (line.starts_with("Anonymous:")) use.anonymous = kibibytes();
-  }
-  return use;
 }
 
 }  // namespace godwit::bench

@@ -7,27 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "apps/load/process_watch.h"
 #include "base/result.h"
 
 // A server under measurement: started on a core of its own, found by the line "listening on
 // HOST:PORT" it prints, read through /proc, ended with this object. Not thread safe.
 
 namespace godwit::bench {
-
-struct ThreadTime {
-  std::string name;
-  std::uint64_t nanoseconds = 0;  // on a CPU, user and system
-  std::uint64_t waiting_ns = 0;   // able to run, and not on one
-};
-// All threads of the process, in the order of their ids.
-using CpuTimes = std::vector<ThreadTime>;
-std::uint64_t total_ns(const CpuTimes& times);
-
-// /proc/PID/smaps_rollup, in bytes.
-struct MemoryUse {
-  std::uint64_t resident = 0;
-  std::uint64_t anonymous = 0;
-};
 
 class ServerProcess {
  public:
@@ -45,8 +31,8 @@ class ServerProcess {
   std::uint16_t port() const { return port_; }
   // Stops it where it is, or lets it go on.
   void freeze(bool frozen) const;
-  CpuTimes cpu_times() const;
-  MemoryUse memory() const;
+  apps::ThreadTimes cpu_times() const { return apps::threads_of(pid_); }
+  apps::ProcessMemory memory() const { return apps::memory_of(pid_); }
 
  private:
   ServerProcess(pid_t pid, int output) : pid_(pid), output_(output) {}

@@ -124,7 +124,7 @@ class Bench {
     Instant finished = start;
     std::uint64_t memory = 0;
     const auto rounds = run_rounds(probe, [&] {
-      memory = std::max(memory, gateway.memory().resident);
+      memory = std::max(memory, gateway.memory().resident_bytes);
       const bool done = !ends || greedy.count() >= options.messages;
       if (!done || !ends || finished == start) finished = monotonic_now();
       return done;

@@ -50,7 +50,7 @@ std::chrono::milliseconds length_of(const Arguments& arguments) {
 }
 
 // What the thread of the gateway's only shard has had, and what it has waited for.
-ThreadTime shard_time(const ServerProcess& gateway) {
+apps::ThreadCpu shard_time(const ServerProcess& gateway) {
   for (const ThreadTime& time : gateway.cpu_times()) {
     if (time.name == "shard-0") return time;
   }
@@ -69,10 +69,10 @@ struct Round {
   double waits_ms = 0;
 };
 Result<Round> run_round(const Arguments& arguments, const ServerProcess& gateway, Probe& probe) {
-  const ThreadTime before = shard_time(gateway);
+  const apps::ThreadCpu before = shard_time(gateway);
   const auto latency = probe.run_for(length_of(arguments));
   if (!latency) return std::unexpected(latency.error());
-  const ThreadTime after = shard_time(gateway);
+  const apps::ThreadCpu after = shard_time(gateway);
   const double ns = arguments.seconds * 1e9;
   return Round{*latency, static_cast<double>(after.nanoseconds - before.nanoseconds) / ns,
                static_cast<double>(after.waiting_ns - before.waiting_ns) / ns * 1000};
@@ -180,7 +180,8 @@ Result<void> run(const Arguments& arguments, const std::string& folder) {
       report(options, *rows, json);
     }
   }
-  std::printf("gateway: %.1f MB resident\n", static_cast<double>(gateway->memory().resident) / 1e6);
+  std::printf("gateway: %.1f MB resident\n",
+              static_cast<double>(gateway->memory().resident_bytes) / 1e6);
   return {};
 }
 

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <string>
 
+#include "apps/load/process_watch.h"
+
 namespace godwit::bench {
 
 namespace {
@@ -50,12 +52,8 @@ std::vector<pid_t> ProcessTree::pids() const {
 ProcessTree::Times ProcessTree::times() const {
   Times times;
   for (const pid_t pid : pids()) {
-    std::error_code error;
-    for (const auto& task :
-         fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", error)) {
-      std::uint64_t nanoseconds = 0;
-      std::ifstream(task.path() / "schedstat") >> nanoseconds;
-      times[{pid, number_of(task.path())}] = nanoseconds;
+    for (const apps::ThreadCpu& thread : apps::threads_of(pid)) {
+      times[{pid, thread.id}] = thread.nanoseconds;
     }
   }
   return times;
@@ -63,13 +61,7 @@ ProcessTree::Times ProcessTree::times() const {
 
 std::uint64_t ProcessTree::resident() const {
   std::uint64_t bytes = 0;
-  for (const pid_t pid : pids()) {
-    std::ifstream rollup("/proc/" + std::to_string(pid) + "/smaps_rollup");
-    std::string line;
-    while (std::getline(rollup, line)) {
-      if (line.starts_with("Rss:")) bytes += std::stoull(line.substr(4)) * 1024;
-    }
-  }
+  for (const pid_t pid : pids()) bytes += apps::memory_of(pid).resident_bytes;
   return bytes;
 }
 
