@@ -152,6 +152,24 @@ struct Commands {
     churn.add_option("--churn-rate", settings.churn_rate,
                      "sessions that end a second, half of them without a word (10)");
     add_flow(churn, settings, flags);
+    add_scale(app, settings, flags);
+  }
+
+  void add_scale(CLI::App& app, LoadSettings& settings, Flags& flags) {
+    CLI::App& scale =
+        add(app, Scenario::scale,
+            "What sessions cost by how many there are: half log in, then all, and are "
+            "silent; then some talk beside the silent ones, then all");
+    add_shape(scale, settings);
+    scale.add_option("--rate", settings.flow.rate.per_second,
+                     "messages a second when all talk, of all together (2000)");
+    scale.add_flag("--even", flags.even, "these at even intervals, not as a Poisson process");
+    scale.add_option("--talkers", settings.talkers,
+                     "who talk beside the silent ones, each with one message on its way (1000)");
+    scale.add_option("--silence", settings.silence_s,
+                     "seconds after each half, in which connections turn cold (12.5)");
+    scale.add_option("--seconds", settings.seconds, "how long to measure, each time (10)");
+    scale.add_option("--warm-up", settings.warm_up_s, "seconds before messages count (1)");
   }
 
   CLI::App& add(CLI::App& app, Scenario scenario, const std::string& description) {
@@ -181,6 +199,11 @@ Result<void> finish(const CLI::App& app, const Commands& commands, LoadSettings&
     settings.flow.kind = given("--rate")           ? Flow::Kind::open
                          : flags.pacing == "reply" ? Flow::Kind::reply
                                                    : Flow::Kind::closed;
+    settings.flow.rate.poisson = !flags.even;
+  }
+  if (settings.scenario == Scenario::scale) {
+    if (!given("--rate")) settings.flow.rate.per_second = 2000;
+    settings.flow.kind = Flow::Kind::open;
     settings.flow.rate.poisson = !flags.even;
   }
   if (settings.scenario == Scenario::churn && !given("--churn-rate")) settings.churn_rate = 10;

@@ -58,6 +58,8 @@ json to_json(const ServerUse& server, const LoadPhase& phase) {
           {"us_per_login", each(cpu_us, phase.counts.logins)},
           {"resident_bytes_before", server.resident_before},
           {"resident_bytes_after", server.resident_after},
+          {"anonymous_bytes_before", server.anonymous_before},
+          {"anonymous_bytes_after", server.anonymous_after},
           {"threads", std::move(threads)}};
 }
 
@@ -144,7 +146,9 @@ json to_json(const LoadSettings& settings) {
           {"handshakes_at_once", settings.at_once},
           {"logins_per_second", settings.login_rate},
           {"churn_per_second", settings.churn_rate},
-          {"gather_us", settings.gather_us}};
+          {"gather_us", settings.gather_us},
+          {"talkers", settings.talkers},
+          {"silence_s", settings.silence_s}};
 }
 
 // printf into a string; for a table's lines.

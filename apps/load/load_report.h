@@ -19,6 +19,8 @@ struct ServerUse {
   ThreadTimes threads;  // CPU of this phase
   std::uint64_t resident_before = 0;
   std::uint64_t resident_after = 0;
+  std::uint64_t anonymous_before = 0;  // of the resident, in no file
+  std::uint64_t anonymous_after = 0;
   std::uint64_t cpu_ns() const { return total_ns(threads); }
 };
 

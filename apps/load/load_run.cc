@@ -57,6 +57,8 @@ Result<void> LoadRun::scenario() {
       return logins();
     case Scenario::idle:
       return idle();
+    case Scenario::scale:
+      return scale();
   }
   return {};
 }
@@ -326,7 +328,9 @@ void LoadRun::end_phase() {
   if (now.server && before_.server) {
     phase.server = ServerUse{.threads = difference(now.server->threads, before_.server->threads),
                              .resident_before = before_.server->memory.resident_bytes,
-                             .resident_after = now.server->memory.resident_bytes};
+                             .resident_after = now.server->memory.resident_bytes,
+                             .anonymous_before = before_.server->memory.anonymous_bytes,
+                             .anonymous_after = now.server->memory.anonymous_bytes};
   }
   report_.phases.push_back(std::move(phase));
 }

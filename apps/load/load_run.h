@@ -41,6 +41,10 @@ class LoadRun {
   Result<void> offline();
   Result<void> logins();
   Result<void> idle();
+  // load_scale.cc
+  Result<void> scale();
+  Result<void> part_comes(const std::string& phase, double part);
+  Result<void> talk(const std::string& phase, const client::load::Flow& flow);
 
   Result<void> all_come();
   Result<void> all_go();

@@ -90,6 +90,8 @@ std::string to_text(Scenario scenario) {
       return "idle";
     case Scenario::churn:
       return "churn";
+    case Scenario::scale:
+      return "scale";
   }
   return "unknown";
 }
@@ -102,7 +104,8 @@ Result<void> check(const LoadSettings& settings) {
   }
   if (!protocol::is_valid_domain(settings.domain)) return invalid("--domain: no domain");
   const bool flows = settings.scenario == Scenario::messages ||
-                     settings.scenario == Scenario::churn || settings.scenario == Scenario::offline;
+                     settings.scenario == Scenario::churn ||
+                     settings.scenario == Scenario::offline || settings.scenario == Scenario::scale;
   if (flows) {
     if (auto done = check_flow(settings); !done) return done;
     if (auto done = settings.shape.check(settings.connections); !done) return done;
@@ -116,6 +119,10 @@ Result<void> check(const LoadSettings& settings) {
     return invalid("--patience and --limit: at least 1 second");
   }
   if (settings.seconds < 0 || settings.warm_up_s < 0) return invalid("--seconds: not negative");
+  if (settings.silence_s < 0) return invalid("--silence: not negative");
+  if (settings.scenario == Scenario::scale && settings.talkers < settings.shape.group()) {
+    return invalid("--talkers: fewer than one group");
+  }
   return {};
 }
 

@@ -16,7 +16,7 @@
 
 namespace godwit::apps {
 
-enum class Scenario : std::uint8_t { register_, messages, offline, logins, idle, churn };
+enum class Scenario : std::uint8_t { register_, messages, offline, logins, idle, churn, scale };
 std::string to_text(Scenario scenario);
 
 struct LoadSettings {
@@ -35,12 +35,14 @@ struct LoadSettings {
   std::uint64_t first_id = 0;  // 0: from the time
   double warm_up_s = 1;
   double seconds = 10;
-  std::uint32_t at_once = 256;  // handshakes of all threads together; 0: no limit
-  double login_rate = 0;        // of all threads together, a second; 0: as at_once allows
-  double churn_rate = 0;        // sessions that end, a second
-  double patience_s = 10;       // without any progress
-  double limit_s = 3600;        // of the whole run
-  double gather_us = -1;        // negative: what fits the flow
+  std::uint32_t at_once = 256;   // handshakes of all threads together; 0: no limit
+  double login_rate = 0;         // of all threads together, a second; 0: as at_once allows
+  double churn_rate = 0;         // sessions that end, a second
+  std::uint32_t talkers = 1000;  // of scale: those who talk while the others are silent, about
+  double silence_s = 12.5;       // of scale: before memory is looked at
+  double patience_s = 10;        // without any progress
+  double limit_s = 3600;         // of the whole run
+  double gather_us = -1;         // negative: what fits the flow
   bool poll = false;
   pid_t server_pid = 0;
   bool quiet = false;

@@ -62,6 +62,7 @@ struct Flow {
   Kind kind = Kind::closed;
   std::uint32_t window = 1;
   std::uint64_t each_max = 0;  // messages of each sender, 0 for no end; of closed and stored
+  std::uint32_t every = 1;     // of the shape's groups, in order, only each so-manyth one sends
   Arrivals::Options rate;      // of all senders of this crew together
 };
 
@@ -93,6 +94,7 @@ class Crew final : public SessionEvents {
     Arrivals::Options rate;          // 0: as fast as that allows
     bool register_first = false;     // or only once one is found not to be registered
     bool leave = false;              // as soon as they have a session
+    double part = 1;                 // of the members, the first ones
   };
   // These are to have a session from now on; they come back when they lose it.
   void want(Who who, const Coming& coming, Instant now);
@@ -217,6 +219,7 @@ class Crew final : public SessionEvents {
   Payload payload_;
   std::vector<Member> members_;
   std::vector<std::uint32_t> senders_;
+  std::vector<std::uint32_t> flowing_senders_;  // of the present flow
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> flushing_;
   std::deque<AckTimer> ack_timers_;

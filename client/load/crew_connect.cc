@@ -37,7 +37,8 @@ void Crew::want(Who who, const Coming& coming, Instant now) {
   now_ = now;
   coming_ = coming;
   connects_ = Arrivals(coming.rate, now);
-  for (std::uint32_t i = 0; i < members_.size(); ++i) {
+  const auto end = static_cast<std::uint32_t>(coming.part * static_cast<double>(members_.size()));
+  for (std::uint32_t i = 0; i < end; ++i) {
     Member& member = members_[i];
     if (member.wanted || !is(who, member)) continue;
     member.wanted = true;

@@ -26,12 +26,16 @@ void Crew::start(const Flow& flow, Instant now) {
   now_ = now;
   flow_ = flow;
   flowing_ = true;
-  for (const std::uint32_t index : senders_) members_[index].started = 0;
+  flowing_senders_.clear();
+  for (const std::uint32_t index : senders_) {
+    if (index / options_.shape.group() % flow.every == 0) flowing_senders_.push_back(index);
+    members_[index].started = 0;
+  }
   if (flow.kind == Flow::Kind::open) {
     messages_ = Arrivals(flow.rate, now);
     return;
   }
-  for (const std::uint32_t index : senders_) {
+  for (const std::uint32_t index : flowing_senders_) {
     for (std::uint32_t i = 0; i < flow.window; ++i) give_credit(index);
   }
 }
@@ -75,8 +79,9 @@ void Crew::add_message(std::uint32_t index, Instant due) {
 std::size_t Crew::arrivals_due() {
   std::size_t count = 0;
   for (; messages_.next() <= now_ && count < arrivals_at_once; ++count) {
-    const std::uint32_t sender = senders_[flow_.rate.poisson ? chance_.below(senders_.size())
-                                                             : counters_.due % senders_.size()];
+    const std::size_t among = flowing_senders_.size();
+    const std::uint32_t sender =
+        flowing_senders_[flow_.rate.poisson ? chance_.below(among) : counters_.due % among];
     add_message(sender, messages_.next());
     messages_.advance(chance_);
   }

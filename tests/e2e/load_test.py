@@ -79,6 +79,17 @@ class Load(unittest.TestCase):
                            "127.0.0.2-127.0.0.4")
         self.assertEqual(report["memory"]["sessions"], 12)
 
+    def test_scale(self):
+        report = self.load("scale", "--connections", "20", "--seed", "4", "--talkers", "8", "--rate", "400", "--silence", "0.1",
+                           "--seconds", "0.4", "--warm-up", "0.1")
+        self.check_ledger(report)
+        self.assertEqual([phase["name"] for phase in report["phases"]], ["first half", "second half", "idle", "few", "all"])
+        self.assertEqual([phase["counts"]["logins"] for phase in report["phases"]], [10, 10, 0, 0, 0])
+        self.assertEqual(self.phase(report, "idle")["counts"]["due"], 0)
+        self.assertGreater(self.phase(report, "few")["counts"]["arrived"], 0)
+        self.assertAlmostEqual(self.phase(report, "all")["counts"]["due"], 160, delta=80)
+        self.assertGreater(self.phase(report, "second half")["server"]["anonymous_bytes_before"], 0)
+
     def test_descriptors_for_who_is_connected_at_once(self):
         # 64 beside the connections; of those who only register 1 024 may still be leaving.
         for words, needed in ((("idle", "--connections", "5000"), 5064), (("register", "--connections", "5000", "--at-once", "3"), 1091),

@@ -49,6 +49,20 @@ TEST(LoadSettingsTest, Limits) {
   EXPECT_FALSE(accounts(UINT32_MAX, 2));
 }
 
+TEST(LoadSettingsTest, LimitsOfScale) {
+  const auto scale = [](std::uint32_t talkers, double silence_s) {
+    return good([&](LoadSettings& settings) {
+      settings.scenario = Scenario::scale;
+      settings.talkers = talkers;
+      settings.silence_s = silence_s;
+    });
+  };
+  EXPECT_FALSE(scale(1, 0)) << "half a pair";
+  EXPECT_TRUE(scale(2, 0));
+  EXPECT_TRUE(scale(1000, 0)) << "more than there are: all";
+  EXPECT_FALSE(scale(2, -0.1));
+}
+
 TEST(LoadSettingsTest, WhatDoesNotGoTogether) {
   EXPECT_FALSE(good([](LoadSettings& settings) { settings.connections = 3; })) << "of pairs";
   EXPECT_TRUE(good([](LoadSettings& settings) {

@@ -60,6 +60,20 @@ TEST_F(CrewTest, ClosedLoopKeepsItsWindow) {
   EXPECT_EQ(crew->take_latencies().arrival.max(), milliseconds(1));
 }
 
+TEST_F(CrewTest, OfTheGroupsOnlyEachSoManythSends) {
+  make(12);
+  come();
+  for (const auto kind : {Flow::Kind::closed, Flow::Kind::open}) {
+    world.senders.clear();
+    crew->start({.kind = kind, .every = 3, .rate = {.per_second = 10'000}}, world.now);
+    run(milliseconds(50));
+    EXPECT_EQ(world.senders, (std::set<std::uint32_t>{0, 1, 6, 7}));
+    crew->stop();
+    run(milliseconds(20));
+    expect_done();
+  }
+}
+
 TEST_F(CrewTest, RepliesComeFromTheRecipient) {
   make(2);
   come();
@@ -134,6 +148,17 @@ TEST_F(CrewTest, NoMoreHandshakesThanAllowedAndNoFasterThanTheRate) {
   EXPECT_EQ(crew->ready(), 3u) << "at 0, 100 and 200 ms";
   run(milliseconds(300));
   EXPECT_EQ(crew->ready(), 6u);
+}
+
+TEST_F(CrewTest, APartComesAndThenTheRest) {
+  make(10);
+  come({.part = 0.5});
+  EXPECT_EQ(crew->ready(), 5u);
+  EXPECT_EQ(crew->wanted(), 5u);
+  for (std::uint32_t i = 0; i < 10; ++i) EXPECT_EQ(world.at(i).ready, i < 5) << i;
+  come();
+  EXPECT_EQ(crew->ready(), 10u);
+  EXPECT_EQ(world.logins, 10u) << "nobody twice";
 }
 
 TEST_F(CrewTest, WhoIsToldToWaitWaits) {

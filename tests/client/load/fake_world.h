@@ -104,6 +104,7 @@ class FakeWorld final : public LoadWire {
   // What was seen.
   std::size_t opens = 0;
   std::vector<std::uint64_t> ids;  // of messages, in the order they came
+  std::set<std::uint32_t> senders;
   std::size_t logins = 0;
   std::size_t registrations = 0;
   std::uint32_t handshakes_most = 0;
@@ -169,6 +170,7 @@ class FakeWorld final : public LoadWire {
     for (; link.messages < gateway.messages.size(); ++link.messages) {
       const FakeGateway::Message& message = gateway.messages[link.messages];
       ids.push_back(message.id);
+      senders.insert(member);
       ack = true;
       if (refuses && refuses(message)) {
         gateway.refuse(static_cast<std::uint32_t>(link.messages + 1), condition);
