@@ -85,6 +85,33 @@ def silent_figures(count, looks, slab, logins, idle, few):
     } | message_figures("few", few)
 
 
+def point_of_load(report):
+    """Of `godwit-load scale --server-pid`, which asks the same sessions one question after the other."""
+    phases = {phase["name"]: phase for phase in report["phases"]}
+    halves = [phases["first half"], phases["second half"]]
+    logins = [phase["counts"]["logins"] for phase in halves]
+    # Before anyone, with half and with all of them, after a silence.
+    memory = [phases[name]["server"]["anonymous_bytes_before"] for name in ("first half", "second half", "idle")]
+    point = {
+        "sessions": sum(logins),
+        "shards": sum(thread["name"].startswith("shard") for thread in phases["idle"]["server"]["threads"]),
+        "bytes_session": (memory[2] - memory[0]) / sum(logins),
+        "bytes_session_second_half": (memory[2] - memory[1]) / logins[1],
+        "us_login": sum(phase["server"]["cpu_s"] for phase in halves) / sum(logins) * 1e6,
+        "logins_per_second": sum(logins) / sum(phase["seconds"] for phase in halves),
+        "idle_ms_second": phases["idle"]["server"]["share_of_a_core"] * 1000,
+    }
+    for kind in ("few", "all"):
+        server = phases[kind]["server"]
+        point |= {f"us_message_{kind}": server["us_per_message"],
+                  f"us_message_{kind}_shards": sum(thread["us_per_message"] for thread in server["threads"]
+                                                   if thread["name"].startswith("shard")),
+                  f"messages_per_second_{kind}": phases[kind]["messages_per_second"], f"busy_{kind}": server["share_of_a_core"],
+                  f"arrival_p50_us_{kind}": phases[kind]["latency"]["arrival"]["p50_us"],
+                  f"arrival_p99_us_{kind}": phases[kind]["latency"]["arrival"]["p99_us"]}
+    return point
+
+
 def tcp_points(lines):
     """Of bench_tcp's lines: memory and a message there and back, of the stack alone."""
     found = {}
@@ -136,7 +163,9 @@ def note(result):
 
 def table(result):
     settings = result["settings"]
-    text = note(result) + f"; all talk: {settings['rate']:g} messages a second together.\n"
+    rates = [p["messages_per_second_all"] for p in result["others"] if "messages_per_second_all" in p]
+    over_dpdk = f", {round(max(rates), -3):.0f} over DPDK" if rates else ""
+    text = note(result) + f"; all talk: {settings['rate']:g} messages a second together{over_dpdk}.\n"
     if result["problem"]:
         text += f"Not complete: {result['problem']}.\n"
     text += "\n" + page.row(["network", "shards", "sessions"] + [title for _, title in COLUMNS])

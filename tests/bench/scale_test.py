@@ -53,6 +53,22 @@ class Reading(unittest.TestCase):
         self.assertEqual([(p["sessions"], p["us_message_all"], p.get("bytes_session")) for p in found],
                          [(1000, 0.7, None), (1000000, 2.5, 328)])
 
+    def test_a_point_of_what_a_load_asked(self):
+        def phase(name, logins, before, cpu_s, seconds, us=0.0):
+            threads = [{"name": "shard-0", "us_per_message": us - 1}, {"name": "storage-0", "us_per_message": 1.0}]
+            return {"name": name, "counts": {"logins": logins}, "seconds": seconds, "messages_per_second": 20.0,
+                    "latency": {"arrival": {"p50_us": 3.0, "p99_us": 9.0}},
+                    "server": {"anonymous_bytes_before": before, "cpu_s": cpu_s, "share_of_a_core": cpu_s / seconds,
+                               "us_per_message": us, "threads": threads}}
+
+        found = scale_page.point_of_load({"phases": [
+            phase("first half", 100, 1000, 0.02, 1.0), phase("second half", 100, 91_000, 0.04, 2.0), phase("idle", 0, 151_000, 0.05, 10.0),
+            phase("few", 0, 0, 1.0, 10.0, 5.0), phase("all", 0, 0, 2.0, 10.0, 8.0)]})
+        self.assertEqual([found[key] for key in ("sessions", "shards", "bytes_session", "bytes_session_second_half")], [200, 1, 750, 600])
+        self.assertAlmostEqual(found["us_login"], 300.0)
+        self.assertAlmostEqual(found["idle_ms_second"], 5.0)
+        self.assertEqual([found[key] for key in ("us_message_few", "us_message_few_shards", "us_message_all")], [5.0, 4.0, 8.0])
+
     def test_points_of_dpdk_from_a_file(self):
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({"rows": [], "points": [{"sessions": 1000000, "us_login": 90.0}, {"rate": 3}]}, file)
