@@ -10,7 +10,7 @@ namespace {
 LoadClient make_client(const LoadClient::Options& options, GatewayClient::Server server,
                        RandomSource& random) {
   if (server == GatewayClient::Server::gateway) return {options, random};
-  return {options, relay_session(options.account.number), random};
+  return {options, relay_session(options.account.number)};
 }
 
 }  // namespace

@@ -5,19 +5,9 @@
 #include <array>
 #include <utility>
 
-#include "protocol/frame.h"
-#include "protocol/preamble.h"
-
 namespace godwit::client::load {
 
 using protocol::StanzaType;
-
-namespace {
-
-constexpr protocol::PreambleBytes preamble =
-    protocol::encode({protocol::HandshakePattern::xx_hfs, protocol::HandshakeSuite::aesgcm_sha256});
-
-}  // namespace
 
 std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random,
                                        std::uint64_t first) {
@@ -31,87 +21,37 @@ std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random,
 }
 
 LoadClient::LoadClient(const Options& options, RandomSource& random)
-    : options_(options), random_(random) {
-  auto noise = crypto::NoiseHandshake::start({.pattern = crypto::NoisePattern::xx_hfs,
-                                              .initiator = true,
-                                              .prologue = preamble,
-                                              .local_static = &options_.account.identity});
-  GODWIT_CHECK(noise.has_value());
-  noise_ = std::make_unique<crypto::NoiseHandshake>(std::move(*noise));
-  output_.assign(preamble.begin(), preamble.end());
-  write_handshake();
-}
+    : options_(options), channel_(options.account.identity, output_, random) {}
 
-LoadClient::LoadClient(const Options& options, RelaySession session, RandomSource& random)
+LoadClient::LoadClient(const Options& options, RelaySession session)
     : options_(options),
       relay_(true),
-      random_(random),
-      send_(std::move(session.send)),
-      receive_(std::move(session.receive)),
       output_(std::move(session.hello)),
-      transport_(true),
+      channel_(std::move(session.send), std::move(session.receive)),
       reached_goal_(true) {}
 
-void LoadClient::write_handshake() {
-  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> message;
-  const auto size = noise_->write_message({}, message, random_);
-  GODWIT_CHECK(size.has_value());
-  std::array<std::uint8_t, protocol::length_prefix_size> length;
-  protocol::write_frame_length(length, *size);
-  output_.insert(output_.end(), length.begin(), length.end());
-  output_.insert(output_.end(), message.data(), message.data() + *size);
-}
-
-Result<unsigned> LoadClient::on_bytes(MutableBytes bytes) {
-  if (partial_.empty()) [[likely]]
-    return on_frames(bytes);
-  partial_.insert(partial_.end(), bytes.begin(), bytes.end());
-  std::vector<std::uint8_t> all = std::exchange(partial_, {});
-  return on_frames(all);
-}
-
-Result<unsigned> LoadClient::on_frames(MutableBytes bytes) {
+struct LoadClient::Reader {
+  LoadClient& client;
   unsigned messages = 0;
-  while (!bytes.empty()) {
-    const auto split =
-        protocol::split_frame(bytes, transport_ ? protocol::transport_frame_limits
-                                                : protocol::hybrid_handshake_frame_limits);
-    if (split.status != protocol::SplitStatus::complete) {
-      if (split.status != protocol::SplitStatus::need_more) {
-        return fail(ErrorCode::malformed, "a frame of an impossible size");
-      }
-      partial_.assign(bytes.begin(), bytes.end());
-      break;
-    }
-    const MutableBytes body = protocol::frame_body(bytes, split);
-    bytes = bytes.subspan(split.wire_size);
-    if (!transport_) {
-      if (auto done = on_handshake(body); !done) return std::unexpected(done.error());
-      continue;
-    }
-    const auto got = on_transport(body);
-    if (!got) return got;
-    messages += *got;
-  }
-  return messages;
-}
 
-Result<void> LoadClient::on_handshake(Bytes message) {
-  if (message[0] != static_cast<std::uint8_t>(protocol::HandshakeStatus::message)) {
+  void on_open() { client.begin_session(); }
+  Result<bool> on_refused(protocol::StreamCondition) {
     return fail(ErrorCode::refused, "the gateway refused the handshake");
   }
-  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> certificate;
-  if (!noise_->read_message(message.subspan(1), certificate)) {
-    return fail(ErrorCode::malformed, "the handshake failed");
+  Result<bool> on_stanza(const protocol::RawStanza& stanza) {
+    const auto got = client.on_stanza(stanza);
+    if (!got) return std::unexpected(got.error());
+    messages += *got;
+    return true;
   }
-  write_handshake();
-  crypto::NoiseResult result = noise_->finish();
-  noise_.reset();
-  send_ = std::move(result.send);
-  receive_ = std::move(result.receive);
-  transport_ = true;
-  begin_session();
-  return {};
+};
+
+Result<unsigned> LoadClient::on_bytes(MutableBytes bytes) {
+  Reader reader{*this};
+  if (auto done = channel_.on_bytes(bytes, output_, reader); !done) {
+    return std::unexpected(done.error());
+  }
+  return reader.messages;
 }
 
 void LoadClient::begin_session() {
@@ -132,23 +72,6 @@ void LoadClient::log_in() {
                                            .last_sequence = account.last_sequence,
                                            .client = "bench"}));
   seal(out.written());
-}
-
-Result<unsigned> LoadClient::on_transport(MutableBytes body) {
-  const MutableBytes plain = body.first(body.size() - crypto::aead_tag_size);
-  if (!crypto::open(receive_, {}, body, plain)) {
-    return fail(ErrorCode::malformed, "a frame that does not open");
-  }
-  unsigned messages = 0;
-  Bytes stanzas = plain;
-  while (!stanzas.empty()) {
-    const auto stanza = protocol::next_stanza(stanzas);
-    if (!stanza) return fail(ErrorCode::malformed, "bytes that are no stanza");
-    const auto got = on_stanza(*stanza);
-    if (!got) return got;
-    messages += *got;
-  }
-  return messages;
 }
 
 Result<unsigned> LoadClient::on_stanza(const protocol::RawStanza& stanza) {
@@ -270,15 +193,6 @@ void LoadClient::write_ping() {
   ByteWriter out(plain);
   GODWIT_CHECK(protocol::write_ping(out, {.token = ++pings_}));
   seal(out.written());
-}
-
-void LoadClient::seal(Bytes plain) {
-  const std::size_t start = output_.size();
-  const std::size_t sealed = plain.size() + crypto::aead_tag_size;
-  output_.resize(start + protocol::length_prefix_size + sealed);
-  const MutableBytes frame = MutableBytes(output_).subspan(start);
-  protocol::write_frame_length(frame, sealed);
-  GODWIT_CHECK(crypto::seal(send_, {}, plain, frame.subspan(protocol::length_prefix_size)));
 }
 
 }  // namespace godwit::client::load

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/random.h"
 #include "base/result.h"
-#include "crypto/noise.h"
+#include "client/load/channel.h"
 #include "protocol/limits.h"
 #include "protocol/stanza.h"
 
@@ -21,7 +20,7 @@
 // stanzas into the same frames; only the handshake and the login are missing, and the partner reads
 // what the gateway would have read.
 //
-// It takes the server's certificate as it comes. Not thread safe.
+// Not thread safe.
 
 namespace godwit::client::load {
 
@@ -64,7 +63,7 @@ class LoadClient {
 
   LoadClient(const Options& options, RandomSource& random);
   // To a relay: at its goal from the start.
-  LoadClient(const Options& options, RelaySession session, RandomSource& random);
+  LoadClient(const Options& options, RelaySession session);
 
   // What arrived, decrypted where it lies. Returns how many messages that was; an error says what
   // the server or the ledger got wrong and ends the client.
@@ -83,31 +82,25 @@ class LoadClient {
   bool ack_due() const { return acknowledged_ != received_; }
   // All messages sent have been settled: always so on a relay, which settles nothing.
   bool settled() const { return settled_ == number_ || relay_; }
-  std::uint64_t frames_sent() const { return send_.counter; }
+  std::uint64_t frames_sent() const { return channel_.frames_sent(); }
 
   // Bytes to send: the caller moves them out.
   std::vector<std::uint8_t>& output() { return output_; }
 
  private:
-  Result<unsigned> on_frames(MutableBytes bytes);
-  Result<void> on_handshake(Bytes message);
-  Result<unsigned> on_transport(MutableBytes body);
+  struct Reader;  // of one on_bytes()
+
   Result<unsigned> on_stanza(const protocol::RawStanza& stanza);
   Result<unsigned> on_message(Bytes content);
   Result<void> on_session_ready(Bytes content);
-  void write_handshake();
   void begin_session();
   void log_in();
-  void seal(Bytes plain);
+  void seal(Bytes plain) { channel_.seal(plain, output_); }
 
   const Options options_;
   const bool relay_ = false;
-  RandomSource& random_;
-  std::unique_ptr<crypto::NoiseHandshake> noise_;
-  crypto::TransportKey send_;
-  crypto::TransportKey receive_;
-  std::vector<std::uint8_t> partial_;
   std::vector<std::uint8_t> output_;
+  LoadChannel channel_;  // behind output_, in which it begins
   std::uint64_t sequence_base_ = 0;
   std::uint64_t received_ = 0;      // relative sequence
   std::uint64_t acknowledged_ = 0;  // the same, told
@@ -116,7 +109,6 @@ class LoadClient {
   std::uint32_t retry_after_ms_ = 0;
   unsigned pings_ = 0;
   unsigned pongs_ = 0;
-  bool transport_ = false;
   bool reached_goal_ = false;
 };
 

@@ -4,23 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <string>
-#include <utility>
-
-#include "protocol/frame.h"
-#include "protocol/preamble.h"
 
 namespace godwit::client::load {
 
 using protocol::StanzaType;
 
 namespace {
-
-protocol::PreambleBytes preamble() {
-  return protocol::encode(
-      {protocol::HandshakePattern::xx_hfs, crypto::cpu_has_aes_gcm()
-                                               ? protocol::HandshakeSuite::aesgcm_sha256
-                                               : protocol::HandshakeSuite::chachapoly_blake2b});
-}
 
 std::unexpected<Error> malformed(const char* what) {
   return fail(ErrorCode::malformed, what);
@@ -30,84 +19,38 @@ std::unexpected<Error> malformed(const char* what) {
 
 LoadSession::LoadSession(const Options& options, std::vector<std::uint8_t>& out,
                          RandomSource& random)
-    : options_(options), random_(random) {
-  const protocol::PreambleBytes first = preamble();
-  auto noise = crypto::NoiseHandshake::start({.pattern = crypto::NoisePattern::xx_hfs,
-                                              .suite = *crypto::suite_from_byte(first[3] & 0x0f),
-                                              .initiator = true,
-                                              .prologue = first,
-                                              .local_static = &options.identity});
-  GODWIT_CHECK(noise.has_value());
-  noise_ = std::make_unique<crypto::NoiseHandshake>(std::move(*noise));
-  out.insert(out.end(), first.begin(), first.end());
-  write_handshake(out);
-}
+    : options_(options), channel_(options.identity, out, random) {}
 
-void LoadSession::write_handshake(std::vector<std::uint8_t>& out) {
-  const std::size_t start = out.size();
-  out.resize(start + protocol::length_prefix_size + protocol::hybrid_handshake_message_size_max);
-  const MutableBytes room = MutableBytes(out).subspan(start);
-  const auto size = noise_->write_message({}, room.subspan(protocol::length_prefix_size), random_);
-  GODWIT_CHECK(size.has_value());
-  protocol::write_frame_length(room, *size);
-  out.resize(start + protocol::length_prefix_size + *size);
-}
+struct LoadSession::Reader {
+  LoadSession& session;
+  std::vector<std::uint8_t>& out;
+  SessionEvents& events;
+
+  void on_open() {
+    if (session.options_.goal == Goal::register_first) {
+      session.write_register(out);
+    } else {
+      session.write_login(out);
+    }
+  }
+  Result<bool> on_refused(protocol::StreamCondition condition) {
+    session.ended_ = true;
+    events.on_end({.condition = condition, .text = ""});
+    return false;
+  }
+  Result<bool> on_stanza(const protocol::RawStanza& stanza) {
+    if (auto done = session.on_stanza(stanza, out, events); !done) {
+      return std::unexpected(done.error());
+    }
+    return !session.ended_;
+  }
+};
 
 Result<void> LoadSession::on_bytes(MutableBytes bytes, std::vector<std::uint8_t>& out,
                                    SessionEvents& events) {
-  if (partial_.empty()) [[likely]]
-    return on_frames(bytes, out, events);
-  partial_.insert(partial_.end(), bytes.begin(), bytes.end());
-  std::vector<std::uint8_t> all = std::exchange(partial_, {});
-  return on_frames(all, out, events);
-}
-
-Result<void> LoadSession::on_frames(MutableBytes bytes, std::vector<std::uint8_t>& out,
-                                    SessionEvents& events) {
-  while (!bytes.empty() && !ended_) {
-    const auto split = protocol::split_frame(
-        bytes, noise_ ? protocol::hybrid_handshake_frame_limits : protocol::transport_frame_limits);
-    if (split.status == protocol::SplitStatus::need_more) {
-      partial_.assign(bytes.begin(), bytes.end());
-      break;
-    }
-    if (split.status != protocol::SplitStatus::complete) {
-      return malformed("a frame of an impossible size");
-    }
-    const MutableBytes body = protocol::frame_body(bytes, split);
-    bytes = bytes.subspan(split.wire_size);
-    auto done = noise_ ? on_handshake(body, out, events) : on_frame(body, out, events);
-    if (!done) return done;
-  }
-  return {};
-}
-
-Result<void> LoadSession::on_handshake(Bytes message, std::vector<std::uint8_t>& out,
-                                       SessionEvents& events) {
-  if (message[0] == static_cast<std::uint8_t>(protocol::HandshakeStatus::refused) &&
-      message.size() == 2) {
-    ended_ = true;
-    events.on_end({.condition = static_cast<protocol::StreamCondition>(message[1]), .text = ""});
-    return {};
-  }
-  if (message[0] != static_cast<std::uint8_t>(protocol::HandshakeStatus::message)) {
-    return malformed("an answer to the handshake that nobody asked for");
-  }
-  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> certificate;
-  if (!noise_->read_message(message.subspan(1), certificate)) {
-    return malformed("a handshake that does not open");
-  }
-  write_handshake(out);
-  crypto::NoiseResult result = noise_->finish();
-  noise_.reset();
-  send_ = std::move(result.send);
-  receive_ = std::move(result.receive);
-  if (options_.goal == Goal::register_first) {
-    write_register(out);
-  } else {
-    write_login(out);
-  }
-  return {};
+  if (ended_) return {};
+  Reader reader{*this, out, events};
+  return channel_.on_bytes(bytes, out, reader);
 }
 
 void LoadSession::write_register(std::vector<std::uint8_t>& out) {
@@ -127,19 +70,6 @@ void LoadSession::write_login(std::vector<std::uint8_t>& out) {
                               .last_sequence = options_.last_sequence,
                               .client = "godwit-load"}));
   seal(writer.written(), out);
-}
-
-Result<void> LoadSession::on_frame(MutableBytes body, std::vector<std::uint8_t>& out,
-                                   SessionEvents& events) {
-  const MutableBytes plain = body.first(body.size() - crypto::aead_tag_size);
-  if (!crypto::open(receive_, {}, body, plain)) return malformed("a frame that does not open");
-  Bytes stanzas = plain;
-  while (!stanzas.empty() && !ended_) {
-    const auto stanza = protocol::next_stanza(stanzas);
-    if (!stanza) return malformed("bytes that are no stanza");
-    if (auto done = on_stanza(*stanza, out, events); !done) return done;
-  }
-  return {};
 }
 
 Result<void> LoadSession::on_stanza(const protocol::RawStanza& stanza,
@@ -246,15 +176,6 @@ bool LoadSession::add_ack(ByteWriter& plain) {
 
 void LoadSession::add_bye(ByteWriter& plain) {
   GODWIT_CHECK(protocol::write_empty(plain, StanzaType::bye));
-}
-
-void LoadSession::seal(Bytes plain, std::vector<std::uint8_t>& out) {
-  const std::size_t start = out.size();
-  const std::size_t sealed = plain.size() + crypto::aead_tag_size;
-  out.resize(start + protocol::length_prefix_size + sealed);
-  const MutableBytes frame = MutableBytes(out).subspan(start);
-  protocol::write_frame_length(frame, sealed);
-  GODWIT_CHECK(crypto::seal(send_, {}, plain, frame.subspan(protocol::length_prefix_size)));
 }
 
 }  // namespace godwit::client::load

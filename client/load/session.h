@@ -2,19 +2,17 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "base/random.h"
 #include "base/result.h"
-#include "crypto/noise.h"
+#include "client/load/channel.h"
 #include "protocol/stanza.h"
 
-// One connection of a load's account to a gateway, without a socket: it makes the hybrid handshake,
-// registers or logs in, opens frames where they lie and hands their stanzas on, and seals what is
-// to leave. It keeps no buffer of its own but for a frame that came in part, so that an idle one is
-// a few hundred bytes. It takes the server's certificate as it comes. Not thread safe.
+// One connection of a load's account to a gateway, without a socket: it registers or logs in over a
+// channel, hands on the stanzas that come, and writes those that are to leave. An idle one is a few
+// hundred bytes. Not thread safe.
 
 namespace godwit::client::load {
 
@@ -90,27 +88,21 @@ class LoadSession {
   bool add_ack(ByteWriter& plain);
   void add_bye(ByteWriter& plain);
   // One frame, behind `out`. REQUIRES: `plain` is not empty.
-  void seal(Bytes plain, std::vector<std::uint8_t>& out);
+  void seal(Bytes plain, std::vector<std::uint8_t>& out) { channel_.seal(plain, out); }
 
  private:
-  Result<void> on_frames(MutableBytes bytes, std::vector<std::uint8_t>& out, SessionEvents& events);
-  Result<void> on_handshake(Bytes message, std::vector<std::uint8_t>& out, SessionEvents& events);
-  Result<void> on_frame(MutableBytes body, std::vector<std::uint8_t>& out, SessionEvents& events);
+  struct Reader;  // of one on_bytes()
+
   Result<void> on_stanza(const protocol::RawStanza& stanza, std::vector<std::uint8_t>& out,
                          SessionEvents& events);
   Result<void> on_message(Bytes content, SessionEvents& events);
   Result<void> on_ack(Bytes content, SessionEvents& events);
   Result<void> on_error(Bytes content, SessionEvents& events);
-  void write_handshake(std::vector<std::uint8_t>& out);
   void write_register(std::vector<std::uint8_t>& out);
   void write_login(std::vector<std::uint8_t>& out);
 
   Options options_;
-  RandomSource& random_;
-  std::unique_ptr<crypto::NoiseHandshake> noise_;  // until the handshake is done
-  crypto::TransportKey send_;
-  crypto::TransportKey receive_;
-  std::vector<std::uint8_t> partial_;
+  LoadChannel channel_;
   std::uint64_t base_ = 0;
   std::uint64_t received_ = 0;  // relative to it, as the next
   std::uint64_t acknowledged_ = 0;
