@@ -155,7 +155,7 @@ PANELS = (("bytes_session_second_half", "bytes a session"), ("us_login", "µs of
 
 def note(result):
     about = result["machine"]
-    loads = [point["load_average"] for point in result["points"]]
+    loads = [point["load_average"] for point in result["points"] + result["others"] if "load_average" in point]
     busy = f", load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
     return (f"{about['cpu']}, Linux {about['kernel']}, {about['date'][:10]}, {about['commit'][:12]}"
             f"{' with changes' if about['uncommitted_changes'] else ''}{busy}")
