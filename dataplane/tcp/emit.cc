@@ -94,13 +94,18 @@ void Tcp::emit_syn(Connection& connection, Instant now) {
   sink_.transmit(segment);
 }
 
-// RFC 9293, 3.10.5: of a connection the peer knows.
-void Tcp::emit_reset(const Connection& connection) {
+// RFC 9293, 3.10.5: of a connection the peer knows. With a timestamp where they are agreed (RFC
+// 7323, 3.2).
+void Tcp::emit_reset(const Connection& connection, Instant now) {
   SegmentOut segment;
   segment.flow = connection.flow;
   segment.seq = connection.snd_nxt;
   segment.ack = connection.rcv_nxt;
   segment.flags = Flags::rst | Flags::ack;
+  if (connection.timestamps) {
+    segment.options.timestamps =
+        Timestamps{timestamp_clock(now) + connection.timestamp_offset, connection.ts_recent};
+  }
   ++counters_.segments_out;
   ++counters_.resets_out;
   sink_.transmit(segment);

@@ -42,17 +42,17 @@ void Tcp::finish(std::uint32_t index, io::CloseReason reason, Events events) {
   if (to_report) events.on_closed(name, user, reason);
 }
 
-void Tcp::reset(std::uint32_t index, Instant, io::CloseReason reason, Events events) {
+void Tcp::reset(std::uint32_t index, Instant now, io::CloseReason reason, Events events) {
   Connection& connection = connections_[index];
   // A SYN that was not answered has nothing to be reset (RFC 9293, 3.10.5).
-  if (connection.state != State::syn_sent) emit_reset(connection);
+  if (connection.state != State::syn_sent) emit_reset(connection, now);
   finish(index, reason, events);
 }
 
 // The peer has been silent for too long, or his window closed.
-void Tcp::give_up(std::uint32_t index, Instant, Events events) {
+void Tcp::give_up(std::uint32_t index, Instant now, Events events) {
   ++counters_.timed_out;
-  if (settings_.reset_given_up) emit_reset(connections_[index]);
+  if (settings_.reset_given_up) emit_reset(connections_[index], now);
   finish(index, io::CloseReason::reset, events);
 }
 

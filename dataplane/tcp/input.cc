@@ -115,6 +115,7 @@ bool Tcp::check_timestamp(std::uint32_t index, const SegmentIn& segment, Instant
   Connection& connection = connections_[index];
   if (!connection.timestamps || segment.has(Flags::rst)) return true;
   if (!segment.options.timestamps) {  // 3.2: once agreed, on every segment
+    if (!settings_.drop_without_timestamp) return true;
     ++counters_.dropped_old_timestamp;
     return false;
   }

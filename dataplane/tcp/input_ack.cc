@@ -36,7 +36,6 @@ Tcp::Acked Tcp::acknowledge(Connection& connection, const SegmentIn& segment, In
     sender.queue.release_before(send_memory(), earlier_of(segment.ack, sender.queue.end()));
     connection.fin_acked = connection.fin_sent && segment.ack == connection.snd_nxt;
     connection.probe_sent = false;
-    connection.backoff = 0;
     connection.large_timeouts = 0;
     connection.trying_since = sender.board.empty() ? never : now;
     sender.timeout_from = now;
@@ -46,13 +45,18 @@ Tcp::Acked Tcp::acknowledge(Connection& connection, const SegmentIn& segment, In
   if (connection.sack && segment.options.sack_count > 0) {
     take_sacks(connection, segment, acked, now);
   }
+  // A longer timeout stands until there is a measurement (RFC 6298, 5; Karn).
   if (acked.has_newest) {
     connection.rtt.add(now - acked.newest_sent, now);
+    connection.backoff = 0;
   } else if (acked.advanced && connection.timestamps && segment.options.timestamps) {
     // RFC 7323, 4.1: the echo tells apart what Karn cannot.
     const std::uint32_t clock = timestamp_clock(now) + connection.timestamp_offset;
     const std::uint32_t waited = clock - segment.options.timestamps->echo;
-    if (waited < 60'000) connection.rtt.add(std::chrono::milliseconds(waited), now);
+    if (waited < 60'000) {
+      connection.rtt.add(std::chrono::milliseconds(waited), now);
+      connection.backoff = 0;
+    }
   }
   return acked;
 }

@@ -28,6 +28,7 @@ void Tcp::take_data(std::uint32_t index, const SegmentIn& segment, Instant now, 
     connection.fin_known = true;
     connection.fin_sequence = part.sequence + static_cast<std::uint32_t>(part.bytes.size());
   }
+  if (part.sequence == segment.seq) note_known(connection, part);
   if (part.sequence != connection.rcv_nxt) {
     if (!part.bytes.empty()) hold(index, part.sequence, part.bytes);
     emit_ack(connection, now);  // RFC 5681, 4.2: at once
@@ -73,6 +74,16 @@ Tcp::Trimmed Tcp::trim(Connection& connection, const SegmentIn& segment) const {
     connection.ack_now = true;
   }
   return part;
+}
+
+// RFC 2883, 4: what of it is held already is told, whether the rest is new or not.
+void Tcp::note_known(Connection& connection, const Trimmed& part) const {
+  if (!connection.sack || connection.receiver == 0 || part.bytes.empty()) return;
+  const SequenceRange known = receivers_[connection.receiver].out_of_order.known(
+      hold_memory_, {part.sequence, part.sequence + static_cast<std::uint32_t>(part.bytes.size())});
+  if (known.begin == known.end) return;
+  connection.dsack = known;
+  connection.dsack_due = true;
 }
 
 // RFC 9293, 3.8.6.3: every second full segment, what fills a gap, and none later than the delay.
@@ -130,10 +141,6 @@ void Tcp::hold(std::uint32_t index, std::uint32_t sequence, Bytes bytes) {
       return;
     case Reassembly::Insert::duplicate:
       ++counters_.duplicate_segments;
-      if (connection.sack) {
-        connection.dsack = {sequence, sequence + static_cast<std::uint32_t>(bytes.size())};
-        connection.dsack_due = true;
-      }
       return;
     case Reassembly::Insert::no_room:
     case Reassembly::Insert::no_memory:
@@ -222,9 +229,16 @@ void Tcp::deliver_ready(std::uint32_t index, Events events) {
 void Tcp::peer_fin(std::uint32_t index, Instant now, Events events) {
   Connection& connection = connections_[index];
   connection.fin_taken = true;
+  const bool after_data = connection.rcv_nxt != connection.irs + 1;
   ++connection.rcv_nxt;
   connection.rcv_edge = later_of(connection.rcv_edge, connection.rcv_nxt);
-  connection.ack_now = true;
+  if (settings_.delay_fin_acks && connection.state == State::established && after_data &&
+      connection.unacked_bytes < connection.rcv_mss) {
+    connection.ack_at = std::min(connection.ack_at, now + settings_.delayed_ack);
+    arm(index);
+  } else {
+    connection.ack_now = true;
+  }
   if (connection.receiver != 0) {
     receivers_[connection.receiver].out_of_order.clear(hold_memory_);
     list_held(connection);

@@ -89,7 +89,8 @@ void Tcp::half_open_segment(std::uint32_t record, const SegmentIn& segment, std:
     send_syn_ack(half_open, now, false);
   } else if (!segment.has(Flags::ack)) {
     ++counters_.dropped_malformed;
-  } else if (half_open.timestamps && (!stamp || before(stamp->value, half_open.ts_recent))) {
+  } else if (half_open.timestamps && (stamp ? before(stamp->value, half_open.ts_recent)
+                                            : settings_.drop_without_timestamp)) {
     ++counters_.dropped_old_timestamp;
   } else if (!inside) {
     ++counters_.dropped_outside_window;
@@ -180,6 +181,7 @@ void Tcp::accept(const HalfOpen& half_open, const SegmentIn& segment, std::uint6
   if (half_open.retries == 0 && half_open.sent_at != Instant{}) {
     connection.rtt.add(now - half_open.sent_at, now);
   }
+  if (half_open.retries > 0) connection.rtt.distrust();
   set_mss(connection);
   connection.congestion.start(initial_window(connection, half_open.retries > 0));
   connection.opened = true;

@@ -83,6 +83,7 @@ void Tcp::establish(std::uint32_t index, const SegmentIn& segment, Instant now, 
     const std::uint32_t waited = clock - segment.options.timestamps->echo;
     if (waited < 60'000) connection.rtt.add(std::chrono::milliseconds(waited), now);
   }
+  if (connection.backoff > 0) connection.rtt.distrust();
   connection.state = State::established;
   connection.snd_una = segment.ack;
   connection.congestion.start(initial_window(connection, connection.backoff > 0));

@@ -83,8 +83,7 @@ void Tcp::send_queued(std::uint32_t index, Instant now) {
   while (send_lost(connection, sender, now)) {
   }
   sender.window_limited = false;
-  while (send_new(connection, sender, now)) {
-  }
+  for (std::uint32_t sent = 0; send_new(connection, sender, sent, now);) ++sent;
   // RFC 7661: a slow start doubles, so half used is used.
   if (connection.congestion.in_slow_start() &&
       pipe(connection, sender) > connection.congestion.window() / 2) {
@@ -106,27 +105,39 @@ bool Tcp::send_lost(Connection& connection, Sender& sender, Instant now) {
   return true;
 }
 
-bool Tcp::send_new(Connection& connection, Sender& sender, Instant now) {
+// `before`: how many have left in this burst.
+bool Tcp::send_new(Connection& connection, Sender& sender, std::uint32_t before, Instant now) {
   if (connection.fin_sent) return false;
-  const std::uint32_t unsent = distance(connection.snd_nxt, sender.queue.end());
-  if (unsent == 0) {
+  if (connection.snd_nxt == sender.queue.end()) {
     if (!connection.fin_wanted) return false;
     transmit_new(connection, sender, 0, now);
     return false;
   }
-  if (sender.board.count() >= settings_.in_flight_segments_max) return false;
+  const std::uint32_t size = sendable(connection, sender, 0);
+  if (size == 0) return false;
+  const bool even = before % 2 == 1;
+  const bool push = settings_.push_bursts && even && sendable(connection, sender, size) == 0;
+  transmit_new(connection, sender, size, now, push);
+  return true;
+}
+
+// Of the next segment, once `ahead` more bytes have left; 0 when it may not leave.
+std::uint32_t Tcp::sendable(const Connection& connection, Sender& sender,
+                            std::uint32_t ahead) const {
+  const std::uint32_t next = connection.snd_nxt + ahead;
+  const std::uint32_t unsent = distance(next, sender.queue.end());
   const std::uint32_t edge = connection.snd_una + connection.snd_wnd;
-  if (!after(edge, connection.snd_nxt)) return false;
-  const std::uint32_t usable = distance(connection.snd_nxt, edge);
-  const std::uint32_t size = std::min({unsent, usable, std::uint32_t{connection.mss}});
-  const std::uint32_t in_pipe = pipe(connection, sender);
+  const std::uint32_t records = sender.board.count() + (ahead > 0 ? 1 : 0);
+  if (unsent == 0 || records >= settings_.in_flight_segments_max) return 0;
+  if (!after(edge, next)) return 0;
+  const std::uint32_t size =
+      std::min({unsent, distance(next, edge), std::uint32_t{connection.mss}});
+  const std::uint32_t in_pipe = pipe(connection, sender) + ahead;
   if (in_pipe > 0 && in_pipe + size > connection.congestion.window()) {
     sender.window_limited = true;
-    return false;
+    return 0;
   }
-  if (!worth_sending(connection, sender, size, unsent)) return false;
-  transmit_new(connection, sender, size, now);
-  return true;
+  return worth_sending(connection, sender, size, unsent) ? size : 0;
 }
 
 // Silly-window avoidance of the sender and Nagle's rule (RFC 9293, 3.8.6.2.1, 3.7.4): what is not a
@@ -143,7 +154,8 @@ bool Tcp::worth_sending(const Connection& connection, const Sender& sender, std:
   return size >= connection.snd_wnd_max / 2;
 }
 
-void Tcp::transmit_new(Connection& connection, Sender& sender, std::uint32_t size, Instant now) {
+void Tcp::transmit_new(Connection& connection, Sender& sender, std::uint32_t size, Instant now,
+                       bool push) {
   const Pieces pieces = sender.queue.gather(send_memory(), connection.snd_nxt, size);
   SentSegment segment;
   segment.begin = connection.snd_nxt;
@@ -151,6 +163,7 @@ void Tcp::transmit_new(Connection& connection, Sender& sender, std::uint32_t siz
   segment.sent_at = now;
   const bool last = segment.end == sender.queue.end();
   Output output{.seq = segment.begin, .flags = Flags::ack, .payload = pieces.span()};
+  if (push) output.flags |= Flags::psh;
   if (last && pieces.size > 0) {
     output.flags |= Flags::psh;
     segment.has_push = true;

@@ -106,6 +106,20 @@ HeldRange Reassembly::take(HoldMemory& memory, std::uint32_t sequence) {
   return range;
 }
 
+SequenceRange Reassembly::known(const HoldMemory& memory, SequenceRange bytes) const {
+  SequenceRange known{bytes.begin, bytes.begin};
+  for (std::uint32_t index = head_; index != 0; index = memory.ranges[index].next) {
+    const HeldRange& range = memory.ranges[index];
+    if (!after(range.end(), bytes.begin)) continue;
+    if (!before(range.begin, bytes.end)) break;
+    const bool found = known.begin != known.end;
+    if (found && range.begin != known.end) break;
+    if (!found) known.begin = later_of(range.begin, bytes.begin);
+    known.end = earlier_of(range.end(), bytes.end);
+  }
+  return known;
+}
+
 void Reassembly::clear(HoldMemory& memory) {
   while (head_ != 0) take(memory, memory.ranges[head_].begin);
 }

@@ -51,6 +51,8 @@ class Reassembly {
   // Takes out the first range when it begins at or before `sequence`; else an empty one. What lies
   // before `sequence` is for the caller to skip.
   HeldRange take(HoldMemory& memory, std::uint32_t sequence);
+  // The first contiguous part of `bytes` that is held already; empty when none is.
+  SequenceRange known(const HoldMemory& memory, SequenceRange bytes) const;
   void clear(HoldMemory& memory);
 
   // Blocks for the SACK option, adjacent ranges as one: the one with the latest arrival first, then

@@ -33,6 +33,11 @@ class RttEstimator {
     }
   }
 
+  // Nothing was measured, as the SYN had to be sent again: the path may be a long one.
+  void distrust() {
+    if (!known()) variance_ = 1;
+  }
+
   bool known() const { return srtt_ != 0; }
   Duration smoothed() const { return std::chrono::microseconds(srtt_); }
   Duration variance() const { return std::chrono::microseconds(variance_); }
@@ -41,7 +46,7 @@ class RttEstimator {
   // RFC 6298, 2.2-2.5; G, the clock's grain, is far below the minimum. The minimum is put on the
   // variance's term, as deployed stacks do, so that RTO - SRTT never goes under it.
   Duration timeout(const Settings& settings) const {
-    if (!known()) return settings.rto_initial;
+    if (!known()) return variance_ == 0 ? settings.rto_initial : settings.rto_after_lost_syn;
     const Duration spread = std::chrono::microseconds(std::int64_t{variance_} * 4);
     return std::min(smoothed() + std::max(spread, settings.rto_min), settings.rto_max);
   }

@@ -58,17 +58,20 @@ struct Settings {
   std::uint32_t held_ranges_max = 512;          // out-of-order blocks of one connection
 
   // Waiting.
-  Duration rto_initial = std::chrono::seconds(1);     // RFC 6298, 2.1
-  Duration rto_min = std::chrono::milliseconds(200);  // 1 s in RFC 6298, 2.4; as deployed
-  Duration rto_max = std::chrono::seconds(60);        // RFC 6298, 2.5
-  Duration give_up = std::chrono::seconds(120);       // R2 of RFC 9293, 3.8.3: at least 100 s
-  Duration give_up_syn = std::chrono::seconds(180);   // of a SYN: at least 3 minutes
+  Duration rto_initial = std::chrono::seconds(1);         // RFC 6298, 2.1
+  Duration rto_after_lost_syn = std::chrono::seconds(3);  // 5.7
+  Duration rto_min = std::chrono::milliseconds(200);      // 1 s in RFC 6298, 2.4; as deployed
+  Duration rto_max = std::chrono::seconds(60);            // RFC 6298, 2.5
+  Duration give_up = std::chrono::seconds(120);           // R2 of RFC 9293, 3.8.3: at least 100 s
+  Duration give_up_syn = std::chrono::seconds(180);       // of a SYN: at least 3 minutes
   // Of a peer whose window stays closed, while memory is short (it may hoard: RFC 6429).
   Duration give_up_persist = std::chrono::seconds(60);
   Duration delayed_ack = std::chrono::milliseconds(40);  // under 500 ms (RFC 9293, 3.8.6.3)
   // At once is acknowledged what is two full segments (RFC 9293, 3.8.6.3), or, as kernels have it,
   // anything more than one.
   bool acks_beyond_one_segment = false;
+  // A FIN behind data is acknowledged as late as data is, as kernels do; else at once.
+  bool delay_fin_acks = false;
   // ACKs sent at once from the start of a connection, while the peer is in slow start.
   std::uint8_t quick_acks = 16;
   Duration keepalive_idle{0};  // 0: off (RFC 9293, 3.8.4); else 2 hours or more by default
@@ -79,12 +82,17 @@ struct Settings {
   bool nagle = false;  // a messenger's stanzas are small and do not wait
   EcnMode ecn = EcnMode::accept;
   bool timestamps = true;
+  // Segments without one, where they are agreed (RFC 7323, 3.2, a SHOULD). Kernels take them.
+  bool drop_without_timestamp = true;
   bool sack = true;
   bool window_scale = true;
   std::uint32_t initial_window_segments = 10;  // RFC 6928
   // Data that comes after close(): a reset tells the peer that it was lost (RFC 9293, 3.6.1). Off,
   // it is acknowledged and dropped until the linger time ends, so that what we sent last arrives.
   bool reset_late_data = false;
+  // PSH also where the windows end a burst of an even number of segments, as kernels have it, which
+  // send them in pairs.
+  bool push_bursts = false;
   // A closed window is probed with a byte of data (RFC 9293, 3.8.6.1) or with an old number.
   bool probe_with_data = true;
   // Segments that three timeouts in a row could not carry are halved (RFC 4821, 7.7).

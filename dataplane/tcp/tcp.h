@@ -264,6 +264,7 @@ class Tcp {
 
   void take_data(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);
   Trimmed trim(Connection& connection, const SegmentIn& segment) const;
+  void note_known(Connection& connection, const Trimmed& part) const;
   void acknowledge_later(std::uint32_t index, bool fills_gap, Instant now);
   bool keep_ready(std::uint32_t index, Bytes bytes);
   bool deliver(std::uint32_t index, MutableBytes bytes, Events events);
@@ -302,17 +303,19 @@ class Tcp {
   void turn(std::uint32_t index, Instant now, Events events);
   void send_queued(std::uint32_t index, Instant now);
   bool send_lost(Connection& connection, Sender& sender, Instant now);
-  bool send_new(Connection& connection, Sender& sender, Instant now);
+  bool send_new(Connection& connection, Sender& sender, std::uint32_t before, Instant now);
+  std::uint32_t sendable(const Connection& connection, Sender& sender, std::uint32_t ahead) const;
   bool worth_sending(const Connection& connection, const Sender& sender, std::uint32_t size,
                      std::uint32_t usable) const;
-  void transmit_new(Connection& connection, Sender& sender, std::uint32_t size, Instant now);
+  void transmit_new(Connection& connection, Sender& sender, std::uint32_t size, Instant now,
+                    bool push = false);
   void retransmit(Connection& connection, Sender& sender, std::uint32_t record, Instant now);
   void send_window_probe(Connection& connection, Sender& sender, Instant now);
   void emit(Connection& connection, const Output& output, Instant now);
   void add_sack_blocks(Connection& connection, SegmentOut& segment);
   void emit_ack(Connection& connection, Instant now);
   void emit_syn(Connection& connection, Instant now);
-  void emit_reset(const Connection& connection);
+  void emit_reset(const Connection& connection, Instant now);
 
   // Timers (timers.cc).
   void fire(std::uint32_t index, Instant now, Events events);

@@ -80,7 +80,9 @@ void Tcp::retransmit_due(std::uint32_t index, Instant now, Events events) {
   Connection& connection = connections_[index];
   connection.retransmit_at = never;
   if (connection.state == State::syn_sent || connection.state == State::syn_received) {
-    if (now - connection.trying_since >= settings_.give_up_syn) {
+    const Duration user_timeout = tuning_of(connection).user_timeout;
+    const Duration patience = user_timeout > Duration{0} ? user_timeout : settings_.give_up_syn;
+    if (now - connection.trying_since >= patience) {
       ++counters_.timed_out;
       reset(index, now, io::CloseReason::failed, events);
       return;
@@ -89,6 +91,10 @@ void Tcp::retransmit_due(std::uint32_t index, Instant now, Events events) {
     ++counters_.timeouts;
     emit_syn(connection, now);
     connection.retransmit_at = now + timeout_of(connection);
+    if (user_timeout > Duration{0}) {
+      connection.retransmit_at =
+          std::min(connection.retransmit_at, connection.trying_since + user_timeout);
+    }
     return;
   }
   if (connection.sender == 0) return;
@@ -186,7 +192,7 @@ void Tcp::state_due(std::uint32_t index, Instant now, Events events) {
   connection.state_at = never;
   if (connection.reported) {
     ++counters_.orphans_dropped;
-    if (settings_.reset_given_up) emit_reset(connection);
+    if (settings_.reset_given_up) emit_reset(connection, now);
     finish(index, connection.close_reason, events);
   } else if (connection.lingering) {
     make_orphan(index, now, events);

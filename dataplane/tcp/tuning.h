@@ -27,7 +27,7 @@ struct Tuning {
   Duration keepalive_interval{0};
   std::uint8_t keepalive_probes = 0;
   // How long what was sent again may stay unanswered, and a window closed, whatever the peer says
-  // meanwhile (RFC 9293, 3.9.1.1, USER TIMEOUT). 0: settings.give_up.
+  // meanwhile (RFC 9293, 3.9.1.1, USER TIMEOUT), and a SYN. 0: settings.give_up, give_up_syn.
   Duration user_timeout{0};
   // As in the settings. Less than a peer was promised counts once he has used that up.
   std::uint32_t receive_window = 0;
