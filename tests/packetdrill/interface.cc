@@ -70,27 +70,28 @@ ssize_t receive_message(void* u, int fd, msghdr* message, int flags) {
 // The settings of "ipv4,local=192.0.2.7". What is not understood ends the process: a test that runs
 // with other settings than its own tells nothing.
 MachineSettings parse(std::string_view flags) {
-  MachineSettings settings;
+  MachineSettings settings{*godwit::parse_ip_address("192.168.0.1"),
+                           *godwit::parse_ip_address("fd3d:fa7b:d17d::1")};
   std::string_view local;
   while (!flags.empty()) {
     const std::string_view flag = flags.substr(0, flags.find(','));
     flags.remove_prefix(std::min(flag.size() + 1, flags.size()));
     if (flag.starts_with("local=")) {
       local = flag.substr(6);
-    } else if (flag == "ipv6") {
-      settings.v6 = true;
-    } else if (flag != "ipv4" && flag != "ipv4-mapped-ipv6" && !flag.empty()) {
-      std::fprintf(stderr, "godwit: the flags are ipv4 or ipv6, and local=ADDRESS\n");
+    } else if (flag == "ecn") {
+      settings.ask_for_ecn = true;
+    } else if (flag != "ipv4" && flag != "ipv4-mapped-ipv6" && flag != "ipv6" && !flag.empty()) {
+      std::fprintf(stderr, "godwit: the flags are ipv4 or ipv6, ecn and local=ADDRESS\n");
       std::abort();
     }
   }
-  if (local.empty()) local = settings.v6 ? "fd3d:fa7b:d17d::1" : "192.168.0.1";
+  if (local.empty()) return settings;
   const auto address = godwit::parse_ip_address(local);
-  if (!address || address->is_v4() == settings.v6) {
-    std::fprintf(stderr, "godwit: local=ADDRESS needs an address of the flags' family\n");
+  if (!address) {
+    std::fprintf(stderr, "godwit: local=ADDRESS needs an address\n");
     std::abort();
   }
-  settings.local = *address;
+  (address->is_v4() ? settings.local_v4 : settings.local_v6) = *address;
   return settings;
 }
 

@@ -58,7 +58,8 @@ struct packetdrill_interface {
                 unsigned flags);
 };
 
-// `flags`: "ipv4", "ipv4-mapped-ipv6" (IPv4 by sockets of IPv6) or "ipv6", and with commas
-// "local=ADDRESS" (where connect() comes from before a packet has come).
+// `flags`: "ipv4", "ipv4-mapped-ipv6" or "ipv6", which all do the same, as both families are there
+// at once; and with commas "local=ADDRESS" (where connect() comes from before a packet has come)
+// and "ecn" (asked for in our SYNs).
 void packetdrill_interface_init(const char* flags, struct packetdrill_interface* interface);
 }

@@ -8,6 +8,7 @@
 #include <list>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -17,8 +18,10 @@
 namespace godwit::packetdrill {
 
 struct MachineSettings {
-  bool v6 = false;
-  IpAddress local;  // of connections from here, until a packet tells another
+  // Where connections from here come from, until a packet tells another.
+  IpAddress local_v4;
+  IpAddress local_v6;
+  bool ask_for_ecn = false;  // in SYNs; else it is used where the peer asks
 };
 
 // A stack over raw IP whose time moves only when it is waited for.
@@ -27,6 +30,14 @@ struct MachineSettings {
 // may be inside a call that blocks. All state is behind one lock, which every call holds; a call
 // that blocks lets it go. When the driving thread itself blocks, nothing else can happen but time,
 // so time runs.
+//
+// The tool asks for the time right after a call that blocked, in the call's thread: time stands
+// still until that thread has been heard of. And it may wait for such a call outside of here: after
+// half a second of real time in which the driver sleeps, the call lets time run by itself, by a
+// second.
+//
+// The tool is some microseconds late with everything, each time by another number. The stack's
+// clock goes by half milliseconds, so that round trips that a script has equal are equal.
 class Machine {
  public:
   using Lock = std::unique_lock<std::mutex>;
@@ -35,12 +46,11 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  Lock lock() { return Lock(mutex_); }
+  Lock lock();
 
   // --- With the lock.
   dataplane::tcp::Tcp& tcp() { return stack_.tcp(); }
-  bool is_v6() const { return settings_.v6; }
-  IpAddress local() const { return settings_.local; }
+  IpAddress local(bool v4) const { return v4 ? settings_.local_v4 : settings_.local_v6; }
   dataplane::tcp::Tuning default_tuning() const;
   Instant now() const { return now_; }
   // True while a packet is being taken, false while a timer is the cause.
@@ -76,14 +86,22 @@ class Machine {
   };
 
   bool run(Instant until, const std::function<bool()>& done);
+  void be_driven(Lock& lock, const Waiter& waiter);
+  bool driver_sleeps() const;
   bool anybody_can_end() const;
+  Instant next_stop(Instant end);
+  Instant next_timer();
+  Instant stack_time() const;
 
   MachineSettings settings_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::condition_variable settled_;
   const std::thread::id driver_;
+  const int driver_number_;  // the system's
+  std::uint64_t driver_calls_ = 0;
   std::list<Waiter> waiters_;
+  std::set<std::thread::id> returning_;  // their calls have ended, they have not called again
   Instant now_{std::chrono::hours(1)};
   bool in_packet_ = false;
   std::deque<Sent> sent_;

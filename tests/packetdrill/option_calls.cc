@@ -97,12 +97,23 @@ void Sockets::apply_options(File& file) {
   }
 }
 
+// What a cork holds back leaves; it goes on to hold what comes.
+void Sockets::push_held(File& file) {
+  if (file.options.get(IPPROTO_TCP, TCP_NODELAY) == 0 || !file.name.valid()) return;
+  auto tuning = machine_.tcp().tuning(file.name);
+  tuning.cork = false;
+  tuning.nagle = false;
+  machine_.tcp().tune(file.name, tuning);
+  machine_.turn();
+}
+
 int Sockets::setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
   const auto lock = machine_.lock();
   File* file = find(fd, Kind::stream);
   if (file == nullptr) return find(fd) == nullptr ? -EBADF : -ENOTSOCK;
   if (const int refused = file->options.set(level, name, value, size); refused != 0) return refused;
   file->more = false;  // whatever it is, what was held back for more is looked at anew
+  if (level == IPPROTO_TCP && name == TCP_NODELAY) push_held(*file);
   apply_options(*file);
   if (level == IPPROTO_TCP && name == TCP_QUICKACK) {
     machine_.tcp().send_acks_at_once(file->name, file->options.get(level, name) != 0);

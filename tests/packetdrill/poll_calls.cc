@@ -151,6 +151,9 @@ int Sockets::netdev_send(Bytes packet) {
   icmp_error_ = error_of_icmp(packet);
   const bool taken = machine_.take_packet(lock, packet);
   icmp_error_ = 0;
+  for (auto& [fd, file] : files_) {
+    if (file.kind == Kind::stream && file.name.valid()) file.peer_finished = finished(file);
+  }
   return taken ? 0 : -EINVAL;
 }
 
@@ -170,8 +173,10 @@ void Sockets::sleep(Duration by) {
   machine_.advance(lock, by);
 }
 
+// The tool spins until the time has come, as the system's goes on by itself: so does this one.
 timeval Sockets::time() {
-  const auto lock = machine_.lock();
+  auto lock = machine_.lock();
+  machine_.advance(lock, std::chrono::microseconds(1));
   const std::int64_t us = machine_.now().time_since_epoch() / std::chrono::microseconds(1);
   return {epoch_s + us / 1'000'000, us % 1'000'000};
 }

@@ -79,9 +79,14 @@ Sockets::File* Sockets::owner(ConnectionName name) {
   return nullptr;
 }
 
+Sockets::~Sockets() {
+  for (const auto& [fd, file] : files_) descriptors_.give_back(fd);
+}
+
+// -EMFILE when the process may open no more.
 int Sockets::add(File file) {
-  const int fd = next_fd_++;
-  files_.emplace(fd, std::move(file));
+  const int fd = descriptors_.take();
+  if (fd >= 0) files_.insert_or_assign(fd, std::move(file));
   return fd;
 }
 
@@ -135,6 +140,7 @@ void Sockets::on_open(ConnectionName name, bool connected) {
   if (File* file = owner(name); connected && file != nullptr) {
     file->phase = Phase::connected;
     file->open_untold = true;
+    apply_options(*file);  // without what was only for the SYN
     return;
   }
   File* listener = listener_of(name);
@@ -182,6 +188,7 @@ int Sockets::connect(int fd, const sockaddr* address, socklen_t size) {
   auto lock = machine_.lock();
   File* file = find(fd, Kind::stream);
   if (file == nullptr) return -EBADF;
+  if (address->sa_family == AF_UNSPEC) return disconnect(*file);
   if (file->phase == Phase::connecting) return -EALREADY;
   if (file->phase == Phase::connected) {
     return std::exchange(file->open_untold, false) ? 0 : -EISCONN;
@@ -189,10 +196,12 @@ int Sockets::connect(int fd, const sockaddr* address, socklen_t size) {
   if (file->phase == Phase::closed && file->error != 0) return -take_error(*file);
   const auto read = read_address(address, size);
   if (!read || file->phase == Phase::listening) return -EINVAL;
-  const IpAddress local = file->bound.known() ? file->bound : machine_.local();
-  if (local.is_v4() != read->ip.is_v4()) return -EADDRNOTAVAIL;
-  const auto name = machine_.tcp().connect({local, read->ip, file->port, read->port},
-                                           file->options.tuning(machine_.default_tuning()));
+  const bool v4 = read->ip.is_v4();
+  const IpAddress local = file->bound.known() ? file->bound : machine_.local(v4);
+  if (local.is_v4() != v4) return -EADDRNOTAVAIL;
+  auto tuning = file->options.tuning(machine_.default_tuning());
+  if (tuning.user_timeout == Duration{0}) tuning.user_timeout = file->options.syn_patience();
+  const auto name = machine_.tcp().connect({local, read->ip, file->port, read->port}, tuning);
   if (!name) return -EADDRNOTAVAIL;
   file->name = *name;
   file->phase = Phase::connecting;
@@ -211,6 +220,19 @@ int Sockets::finish_connect(File& file) {
   }
   if (file.phase == Phase::connecting) return -ETIMEDOUT;
   return -take_error(file);
+}
+
+// A socket that may connect or listen again. Its peer is told with a reset.
+int Sockets::disconnect(File& file) {
+  if (file.phase == Phase::listening) return -EINVAL;
+  if (file.name.valid()) machine_.tcp().close(file.name, CloseMode::abort);
+  File fresh;
+  fresh.v6 = file.v6;
+  fresh.nonblocking = file.nonblocking;
+  fresh.options = file.options;
+  file = std::move(fresh);
+  machine_.turn();
+  return 0;
 }
 
 int Sockets::take_error(File& file) {
@@ -263,6 +285,7 @@ int Sockets::close(int fd) {
     }
   }
   files_.erase(fd);
+  descriptors_.give_back(fd);
   for (auto& [other, watcher] : files_) watcher.watched.erase(fd);
   machine_.turn();
   if (wait > Duration{0}) {

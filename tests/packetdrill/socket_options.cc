@@ -17,6 +17,7 @@ namespace {
 constexpr int any_max = std::numeric_limits<int>::max();
 constexpr int any_min = std::numeric_limits<int>::min();
 constexpr int send_buffer_min = 4608;
+constexpr std::size_t send_buffer_large = std::size_t{128} * 1024;
 constexpr int receive_buffer_min = 2304;
 constexpr std::size_t send_buffer_default = std::size_t{1} << 20;  // the stack's send_queue_max
 constexpr int receive_window_most = 65535 << 8;
@@ -158,10 +159,18 @@ dataplane::tcp::Tuning SocketOptions::tuning(dataplane::tcp::Tuning base) const 
   return base;
 }
 
+Duration SocketOptions::syn_patience() const {
+  if (!numbers_.contains({IPPROTO_TCP, TCP_SYNCNT})) return Duration{0};
+  constexpr int retries_most = 16;
+  const int retries = std::min(number(IPPROTO_TCP, TCP_SYNCNT), retries_most);
+  return std::chrono::seconds((2 << retries) - 1);  // 1, 2, 4 ... s after each
+}
+
 std::size_t SocketOptions::send_buffer() const {
   if (!numbers_.contains({SOL_SOCKET, SO_SNDBUF})) return send_buffer_default;
   const auto told = static_cast<std::size_t>(number(SOL_SOCKET, SO_SNDBUF));
-  return std::min(told / 2, send_buffer_default);
+  // In a large one little is lost to headers.
+  return std::min(told < send_buffer_large ? told / 2 : told, send_buffer_default);
 }
 
 std::size_t SocketOptions::unsent_low() const {

@@ -24,6 +24,8 @@ struct SocketOptions {
   std::optional<int> get(int level, int name) const;
   // The same for the stack.
   dataplane::tcp::Tuning tuning(dataplane::tcp::Tuning base) const;
+  // How long a SYN is tried for, by TCP_SYNCNT; 0: as long as the stack does.
+  Duration syn_patience() const;
   // How much may be written ahead, and how much of it may be unsent for the socket to be writable.
   std::size_t send_buffer() const;
   std::size_t unsent_low() const;

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "tests/packetdrill/descriptors.h"
 #include "tests/packetdrill/interface.h"
 #include "tests/packetdrill/machine.h"
 #include "tests/packetdrill/socket_options.h"
@@ -19,6 +20,9 @@ namespace godwit::packetdrill {
 class Sockets {
  public:
   explicit Sockets(const MachineSettings& settings) : machine_(settings, *this) {}
+  ~Sockets();
+  Sockets(const Sockets&) = delete;
+  Sockets& operator=(const Sockets&) = delete;
 
   // Opening and closing (socket_calls.cc).
   int socket(int domain, int type, int protocol);
@@ -108,6 +112,7 @@ class Sockets {
   File* listener_of(ConnectionName name);
   bool take_accepted(File& listener, File& accepted);
   int finish_connect(File& file);
+  int disconnect(File& file);
   // Unread bytes, here and in the stack.
   std::size_t unread(const File& file);
   // The peer's FIN has come; what is unread comes first.
@@ -121,6 +126,7 @@ class Sockets {
   Instant deadline(Duration timeout) const;
   std::optional<std::vector<std::uint8_t>> option(File& file, int level, int name);
   void apply_options(File& file);
+  void push_held(File& file);
   void hold_for_more(File& file, bool more);
   std::uint32_t ready(int fd, File& file);
   int take_error(File& file);
@@ -132,7 +138,7 @@ class Sockets {
 
   std::map<int, File> files_;
   std::map<ConnectionName, Waiting> waiting_;
-  int next_fd_ = 3;
+  Descriptors descriptors_;
   int icmp_error_ = 0;  // of the packet that is being taken
   Machine machine_;
 };

@@ -38,6 +38,7 @@ std::optional<Tool::Left> Tool::leaves() {
     return std::nullopt;
   }
   packet_.resize(size);
+  left.at_us -= readings_;
   const auto packet = testing::parse_ip(packet_);
   GODWIT_CHECK(packet);
   const auto segment = parse_tcp(*packet, false);
@@ -48,6 +49,11 @@ std::optional<Tool::Left> Tool::leaves() {
 }
 
 long long Tool::now_us() {
+  const long long clock = clock_us();
+  return clock - ++readings_;
+}
+
+long long Tool::clock_us() {
   timeval time{};
   calls.gettimeofday(u, &time, nullptr);
   return time.tv_sec * 1'000'000LL + time.tv_usec;

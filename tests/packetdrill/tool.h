@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -34,7 +35,10 @@ class Tool {
   std::optional<Left> leaves();
   // As bytes, IP header and all.
   const std::vector<std::uint8_t>& last_packet() const { return packet_; }
+  // As if it were free to ask: each reading of the clock takes the object a microsecond.
   long long now_us();
+  // What the clock says.
+  long long clock_us();
 
   // A listening socket, and a connection that is opened to it from the next port, accepted.
   int listen(std::uint16_t port = 8080);
@@ -57,6 +61,7 @@ class Tool {
  private:
   void* library_;
   bool v6_;
+  std::atomic<long long> readings_{0};
   std::vector<std::uint8_t> packet_;
 };
 
