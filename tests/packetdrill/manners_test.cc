@@ -130,8 +130,8 @@ TEST_P(MannersTest, MoreThanAFullSegmentIsAcknowledgedAtOnce) {
   ASSERT_TRUE(tool.leaves());
   set(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
   data_arrives(1001, std::string(1000, 'x'));
-  data_arrives(2001, "y");
   const long long before = tool.now_us();
+  data_arrives(2001, "y");
   const auto ack = tool.leaves();
   ASSERT_TRUE(ack);
   EXPECT_EQ(ack->segment.ack, 2002u);
@@ -140,8 +140,8 @@ TEST_P(MannersTest, MoreThanAFullSegmentIsAcknowledgedAtOnce) {
 
 TEST_P(MannersTest, WhoAnswersHasHisAcknowledgementsWait) {
   const int fd = tool.open(tool.listen());
-  data_arrives(1, "question");
   const long long before = tool.now_us();
+  data_arrives(1, "question");
   EXPECT_EQ(tool.leaves()->at_us, before);
   EXPECT_EQ(read(fd), "question");
   write(fd, "answer");
