@@ -20,19 +20,36 @@ concept SegmentSink = requires(S sink, const SegmentOut& segment) {
   { sink.transmit(segment) } -> std::same_as<void>;
 };
 
+// One whose packets may be of other sizes where they leave from other addresses. For one that is
+// not, the settings' MTU holds.
+template <typename S>
+concept SinkOfSeveralMtus = requires(const S sink, const IpAddress& local) {
+  { sink.mtu_from(local) } -> std::same_as<std::uint32_t>;
+};
+
 class SinkView {
  public:
   template <SegmentSink Sink>
   requires(!std::same_as<Sink, SinkView>) explicit SinkView(Sink& sink)
       : object_(std::addressof(sink)), transmit_([](void* object, const SegmentOut& segment) {
           static_cast<Sink*>(object)->transmit(segment);
-        }) {}
+        }) {
+    if constexpr (SinkOfSeveralMtus<Sink>) {
+      mtu_from_ = [](void* object, const IpAddress& local) {
+        return static_cast<const Sink*>(object)->mtu_from(local);
+      };
+    }
+  }
 
   void transmit(const SegmentOut& segment) const { transmit_(object_, segment); }
+  std::uint32_t mtu_from(const IpAddress& local, std::uint32_t usual) const {
+    return mtu_from_ == nullptr ? usual : mtu_from_(object_, local);
+  }
 
  private:
   void* object_;
   void (*transmit_)(void*, const SegmentOut&);
+  std::uint32_t (*mtu_from_)(void*, const IpAddress&) = nullptr;
 };
 
 // A handler that has on_peer_finished(name, user) is told of the peer's FIN and may go on sending

@@ -2,20 +2,29 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
-#include "dataplane/tcp/ip/ip_layer.h"
+#include "dataplane/tcp/ip/ip_layers.h"
 #include "dataplane/tcp/tcp.h"
 
 namespace godwit::dataplane::tcp {
 
 struct StackSettings {
   NetworkSettings network;
-  Settings tcp;  // its MTU is the network's
+  Settings tcp;                                  // its MTU is the network's
+  std::vector<NetworkSettings> more_networks{};  // of the ports after the first
 };
 
+inline std::vector<NetworkSettings> networks_of(const StackSettings& settings) {
+  std::vector<NetworkSettings> networks{settings.network};
+  networks.insert(networks.end(), settings.more_networks.begin(), settings.more_networks.end());
+  return networks;
+}
+
 // A TCP/IP stack for one shard: frames and time in, frames and events out. The calls of a user are
-// those of tcp(). The order of a turn: receive() for each frame, expire(), flush(); then the port
-// sends what it has been given.
+// those of tcp(). The order of a turn: receive() for each frame, expire(), flush(); then the ports
+// send what they have been given.
 //
 // Not thread safe; no I/O and no clock of its own.
 class Stack {
@@ -25,16 +34,24 @@ class Stack {
   Stack(const StackSettings& settings, std::uint16_t shard, RandomSource& random, P& port)
       : Stack(settings, shard, random, PortView(port)) {}
   Stack(const StackSettings& settings, std::uint16_t shard, RandomSource& random, PortView port)
-      : ip_(settings.network, port, random), tcp_(tcp_settings(settings), shard, random, ip_) {}
+      : Stack(settings, shard, random, std::span(&port, 1)) {}
+  // As many ports as networks, each for its own.
+  Stack(const StackSettings& settings, std::uint16_t shard, RandomSource& random,
+        std::span<const PortView> ports)
+      : ips_(networks_of(settings), ports, random),
+        // One port is spoken to as ever; several are chosen from for each segment.
+        tcp_(tcp_settings(settings), shard, random,
+             ips_.count() == 1 ? SinkView(ips_.at(0)) : SinkView(ips_)) {}
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
 
   // Announces the addresses; once before the first turn.
-  void start(Instant now) { ip_.start(now); }
+  void start(Instant now) { ips_.start(now); }
 
-  // `frame` may be overwritten, and is not needed any more afterwards.
-  void receive(MutableBytes frame, RxHints hints, Instant now, Events events) {
-    const IpLayer::Received received = ip_.receive(frame, hints, now);
+  // `frame`, from a port, may be overwritten, and is not needed any more afterwards.
+  void receive(MutableBytes frame, RxHints hints, Instant now, Events events,
+               std::size_t port = 0) {
+    const IpLayer::Received received = ips_.at(port).receive(frame, hints, now);
     if (const auto* segment = std::get_if<SegmentIn>(&received)) {
       tcp_.on_segment(*segment, now, events);
     } else if (const auto* error = std::get_if<IcmpError>(&received)) {
@@ -42,15 +59,15 @@ class Stack {
     }
   }
   void expire(Instant now, Events events) {
-    ip_.expire(now);
+    ips_.expire(now);
     tcp_.expire(now, events);
   }
   void flush(Instant now, Events events) { tcp_.flush(now, events); }
-  Instant next_deadline() const { return std::min(ip_.next_deadline(), tcp_.next_deadline()); }
+  Instant next_deadline() const { return std::min(ips_.next_deadline(), tcp_.next_deadline()); }
 
   // As Tcp::connect, from the address of ours that fits. Errors: also unavailable, when none does.
   Result<ConnectionName> connect(const IpAddress& remote, std::uint16_t port) {
-    const IpAddress local = ip_.addresses().source_for(remote);
+    const IpAddress local = ips_.source_for(remote);
     if (!local.known()) {
       return fail(ErrorCode::unavailable, "the interface has no address to reach the peer from");
     }
@@ -59,7 +76,8 @@ class Stack {
 
   Tcp& tcp() { return tcp_; }
   const Tcp& tcp() const { return tcp_; }
-  const IpLayer& ip() const { return ip_; }
+  const IpLayers& ips() const { return ips_; }
+  const IpLayer& ip(std::size_t port = 0) const { return ips_.at(port); }
 
  private:
   static Settings tcp_settings(const StackSettings& settings) {
@@ -68,7 +86,7 @@ class Stack {
     return tcp;
   }
 
-  IpLayer ip_;
+  IpLayers ips_;
   Tcp tcp_;
 };
 

@@ -119,7 +119,7 @@ void Tcp::into_turn(std::uint32_t index) {
 // What we tell the peer (RFC 6691: options are not counted).
 std::uint16_t Tcp::own_mss(const Flow& flow) const {
   const std::uint32_t headers = flow.remote.is_v4() ? headers_v4 : headers_v6;
-  return static_cast<std::uint16_t>(settings_.mtu - headers);
+  return static_cast<std::uint16_t>(sink_.mtu_from(flow.local, settings_.mtu) - headers);
 }
 
 // From what the peer told and the path carries; the timestamps of every segment are taken off.

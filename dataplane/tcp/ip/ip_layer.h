@@ -53,6 +53,7 @@ class IpLayer {
   Instant next_deadline() const;
 
   const Addresses& addresses() const { return addresses_; }
+  const Routes& routes() const { return routes_; }
   const Neighbours& neighbours() const { return neighbours_; }
   const IpCounters& counters() const { return counters_; }
 

@@ -28,13 +28,24 @@ void Routes::add_link(const IpPrefix& prefix) {
   if (!known) entries_.push_back({prefix, true, prefix.address.is_v4(), {}});
 }
 
-std::optional<IpAddress> Routes::next_hop(const IpAddress& destination) const {
+const Routes::Entry* Routes::find(const IpAddress& destination) const {
   const bool v4 = destination.is_v4();
   for (const Entry& entry : entries_) {
-    if (entry.v4 != v4 || !entry.destination.contains(destination)) continue;
-    return entry.on_link ? destination : entry.gateway;
+    if (entry.v4 == v4 && entry.destination.contains(destination)) return &entry;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+std::optional<IpAddress> Routes::next_hop(const IpAddress& destination) const {
+  const Entry* const entry = find(destination);
+  if (entry == nullptr) return std::nullopt;
+  return entry->on_link ? destination : entry->gateway;
+}
+
+std::optional<std::uint8_t> Routes::match(const IpAddress& destination) const {
+  const Entry* const entry = find(destination);
+  if (entry == nullptr) return std::nullopt;
+  return entry->destination.bits;
 }
 
 }  // namespace godwit::dataplane::tcp

@@ -18,6 +18,8 @@ class Routes {
   // The destination itself when it is on the link, or a gateway; none when no route leads there.
   std::optional<IpAddress> next_hop(const IpAddress& destination) const;
   std::size_t size() const { return entries_.size(); }
+  // How many bits the route has that leads there; none when no route does.
+  std::optional<std::uint8_t> match(const IpAddress& destination) const;
 
  private:
   struct Entry {
@@ -28,6 +30,7 @@ class Routes {
   };
 
   void add_link(const IpPrefix& prefix);
+  const Entry* find(const IpAddress& destination) const;
 
   std::vector<Entry> entries_;  // the longest prefixes first
 };

@@ -90,6 +90,43 @@ Result<void> check(const NetworkSettings& settings) {
   return {};
 }
 
+namespace {
+
+Result<void> check_apart(const NetworkSettings& one, const NetworkSettings& other) {
+  if (one.link == LinkMode::raw_ip || other.link == LinkMode::raw_ip) {
+    return invalid("a raw IP link is a stack's only port");
+  }
+  // The link-local addresses are made from them.
+  if (one.mac == other.mac) return invalid("two ports have the same MAC address");
+  for (const IpPrefix& here : one.addresses) {
+    for (const IpPrefix& there : other.addresses) {
+      if (here.address == there.address) {
+        return invalid("two ports have the address " + to_text(here.address));
+      }
+      if (here.contains(there.address) || there.contains(here.address)) {
+        return invalid("the networks of " + to_text(here.address) + " and " +
+                       to_text(there.address) + ", which are on two ports, overlap");
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> check(std::span<const NetworkSettings> ports) {
+  if (ports.empty() || ports.size() > ports_max) {
+    return invalid("a stack has 1 to " + std::to_string(ports_max) + " ports");
+  }
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (auto checked = check(ports[i]); !checked) return checked;
+    for (std::size_t j = 0; j < i; ++j) {
+      if (auto checked = check_apart(ports[j], ports[i]); !checked) return checked;
+    }
+  }
+  return {};
+}
+
 IpAddress link_local_address(const MacAddress& mac) {
   IpAddress address{{0xfe, 0x80}};
   const auto& m = mac.bytes;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/clock.h"
@@ -58,9 +59,13 @@ struct NetworkSettings {
 inline constexpr std::size_t addresses_max = (1280 - 56) / 20 - 1;
 inline constexpr std::size_t routes_max = 64;
 inline constexpr std::size_t mtu_max = 9216;
+inline constexpr std::size_t ports_max = 4;  // of one stack, each with neighbours and queues
 
 // Errors: invalid, with a sentence that says what to change.
 Result<void> check(const NetworkSettings& settings);
+// Of the ports of one stack: each of them, and that an address, a network and a MAC are on one port
+// alone, so that each says which. Errors: as above.
+Result<void> check(std::span<const NetworkSettings> ports);
 
 // The link-local address of a MAC (RFC 4291, 2.5.6 and appendix A).
 IpAddress link_local_address(const MacAddress& mac);
