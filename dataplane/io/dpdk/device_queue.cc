@@ -185,6 +185,7 @@ std::uint16_t DeviceQueue::transmit() {
 void DeviceQueue::flush() {
   if (tx_count_ == 0) return;
   const std::uint16_t sent = transmit();
+  stalled_ = sent > 0 ? 0 : std::min(stalled_ + 1, stalled_max);
   counters_.tx_packets += sent;
   std::copy(tx_.begin() + sent, tx_.begin() + tx_count_, tx_.begin());
   tx_count_ = static_cast<std::uint16_t>(tx_count_ - sent);

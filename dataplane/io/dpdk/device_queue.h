@@ -19,7 +19,7 @@ struct rte_mbuf;
 // A packet lies in DPDK's buffer while it is handled and no longer, for buffers kept from the
 // receive ring starve it. A shard beyond the device's transmit queues shares one, and never waits
 // for it: what it cannot send goes with the next flush, and what does not fit is dropped, as a
-// network does.
+// network does. What a device without a link holds back keeps nobody awake.
 //
 // With several shards a packet may be another's, and goes to it by a ring (see steering.h).
 //
@@ -48,7 +48,8 @@ class DeviceQueue {
   MutableBytes frame(std::size_t size);
   void send(const tcp::TxHints& hints);
   void flush();
-  bool unsent() const { return tx_count_ > 0; }
+  // Something waits for the next flush, which is worth making soon.
+  bool unsent() const { return tx_count_ > 0 && stalled_ < stalled_max; }
 
   // A descriptor that is readable when packets have come since arm(); negative where the driver
   // has none. heard() after each time it was.
@@ -64,6 +65,9 @@ class DeviceQueue {
   using Burst = std::array<rte_mbuf*, EthernetDevice::burst_max>;
   // Frames whose headers are on their way from memory while one is handled.
   static constexpr std::size_t prefetch_ahead = 3;
+  // Flushes in a row that sent nothing: about a millisecond of turns that do nothing else. A ring
+  // that is full has room again sooner, so the device has no link.
+  static constexpr std::uint32_t stalled_max = 1024;
 
   void open_interrupts();
   std::size_t fetch(Burst& packets);
@@ -87,6 +91,7 @@ class DeviceQueue {
   rte_mbuf* open_ = nullptr;  // handed out by frame()
   Burst tx_{};
   std::uint16_t tx_count_ = 0;
+  std::uint32_t stalled_ = 0;
   int interrupts_ = -1;  // an epoll descriptor, or a tap's own
   bool attached_ = false;
   QueueCounters counters_;

@@ -141,6 +141,27 @@ TEST_F(Device, TheInterruptRingsForAPacket) {
   EXPECT_EQ(at_queue(*queues_[0]), in);
 }
 
+// Nobody has brought this one up: what is sent waits, keeps nobody awake, and leaves when there is
+// a link.
+TEST_F(Device, WhatADeviceWithoutALinkHoldsBackKeepsNobodyAwake) {
+  auto opened = EthernetDevice::open({.device = "net_tap7,iface=gwt7"});
+  ASSERT_TRUE(opened.has_value()) << opened.error().message;
+  DeviceQueue queue(**opened, 0);
+  queue.attach();
+  for (int i = 0; i < EthernetDevice::burst_max + 1; ++i) queue_frame(queue, frame_of(0x44, 60));
+  EXPECT_EQ(queue.counters().tx_dropped, 1u) << "the one that did not fit";
+  EXPECT_TRUE(queue.unsent());
+  for (int i = 0; i < 2000; ++i) queue.flush();
+  EXPECT_FALSE(queue.unsent());
+  EXPECT_EQ(queue.counters().tx_packets, 0u);
+  KernelInterface kernel("gwt7");
+  ASSERT_TRUE(kernel.up());
+  queue.flush();
+  EXPECT_EQ(queue.counters().tx_packets, std::uint64_t{EthernetDevice::burst_max});
+  queue_frame(queue, frame_of(0x44, 60));
+  EXPECT_TRUE(queue.unsent()) << "it is tried at once again";
+}
+
 TEST_F(Device, AFrameLargerThanABufferFindsNoRoom) {
   open("net_tap3,iface=gwt3", "gwt3");
   EXPECT_TRUE(queues_[0]->frame(20'000).empty());
@@ -235,7 +256,7 @@ int main(int argc, char** argv) {
   auto started = dpdk::Eal::start(
       {.devices = {"net_tap0,iface=gwt0", "net_tap1,iface=gwt1", "net_tap2,iface=gwt2",
                    "net_tap3,iface=gwt3", "net_tap4,iface=gwt4", "net_tap5,iface=gwt5",
-                   "net_tap6,iface=gwt6"},
+                   "net_tap6,iface=gwt6", "net_tap7,iface=gwt7"},
        .memory_mb = 96});
   if (!started) {
     std::fprintf(stderr, "%s\n", started.error().message.c_str());
