@@ -16,10 +16,11 @@
 #include "dataplane/io/dpdk/eal.h"
 #include "queues/stack_counters.h"
 
-// A network device under DPDK for a whole gateway, and each shard's end of it.
+// Network devices under DPDK for a whole gateway, and each shard's end of them: every shard has a
+// queue of every device, and one TCP above them.
 //
-// Thread safety: made and destroyed on one thread, before the shards and after them; device() and
-// what is const of it by any thread.
+// Thread safety: made and destroyed on one thread, before the shards and after them; what is const
+// of it by any thread.
 
 namespace godwit::apps {
 
@@ -33,29 +34,40 @@ class DpdkNetwork {
 
   // Of one shard; `random` outlives it.
   std::unique_ptr<dataplane::io::DpdkBackend> backend(std::uint16_t shard, RandomSource& random);
-  // The device, its link, addresses and counters, and the stack of each shard, for an operator.
+  // Each device, its link, addresses and counters, and the stack of each shard, for an operator.
   // Any thread.
   nlohmann::json ports() const;
-  // Of each shard, for the metrics page. Any thread.
+  // For the metrics page: of each shard, and of each shard at each device. Any thread.
   std::vector<const queues::StackCounters*> counters() const;
+  std::vector<queues::LabelledCounters<queues::PortCounters>> port_counters() const;
   // How a shard that sleeps is told of packets another has taken for it.
-  void set_waker(std::uint16_t shard, std::function<void()> wake) {
-    steering_.set_waker(shard, std::move(wake));
-  }
+  void set_waker(std::uint16_t shard, const std::function<void()>& wake);
   // Control's thread.
   PacketCapture& capture() { return *capture_; }
-  const dataplane::io::dpdk::EthernetDevice& device() const { return *device_; }
 
  private:
-  DpdkNetwork(const control::Config& config, dataplane::io::dpdk::Eal eal,
-              std::unique_ptr<dataplane::io::dpdk::EthernetDevice> device,
-              dataplane::tcp::NetworkSettings network, RandomSource& random);
+  struct Port {
+    std::string name;  // "net_tap0", "0000:03:00.0"
+    std::string given;
+    std::unique_ptr<dataplane::io::dpdk::EthernetDevice> device;
+    dataplane::tcp::NetworkSettings network;
+    std::unique_ptr<dataplane::io::dpdk::Steering> steering;
+    std::vector<std::unique_ptr<queues::PortCounters>> counters;  // one a shard
+  };
+
+  static Result<Port> open_port(const control::Config& config, std::size_t index,
+                                std::uint16_t shards, const dataplane::io::dpdk::Eal& eal);
+  static Result<void> check_together(const std::vector<Port>& ports);
+  DpdkNetwork(const control::Config& config, std::uint16_t shards, dataplane::io::dpdk::Eal eal,
+              std::vector<Port> ports, RandomSource& random);
+  std::string describe() const;
+  nlohmann::json describe(const Port& port) const;
+  nlohmann::json describe(std::uint16_t shard) const;
 
   const control::Config config_;
+  const std::uint16_t shards_;
   const dataplane::io::dpdk::Eal eal_;
-  const std::unique_ptr<dataplane::io::dpdk::EthernetDevice> device_;
-  const dataplane::tcp::NetworkSettings network_;
-  dataplane::io::dpdk::Steering steering_;
+  std::vector<Port> ports_;
   std::vector<std::unique_ptr<queues::StackCounters>> counters_;  // one a shard, as the next
   std::vector<std::unique_ptr<dataplane::io::dpdk::Capture>> captures_;
   std::unique_ptr<PacketCapture> capture_;

@@ -280,7 +280,10 @@ Result<void> Gateway::open_admin() {
           std::chrono::floor<std::chrono::seconds>(wall_now()).time_since_epoch().count()));
   control::MetricsSources sources{.control = &control_->counters(), .version = GODWIT_VERSION};
   for (auto& unit : shards_) sources.shards.push_back(&unit->counters);
-  if (dpdk_) sources.stacks = dpdk_->counters();
+  if (dpdk_) {
+    sources.stacks = dpdk_->counters();
+    sources.ports = dpdk_->port_counters();
+  }
   for (auto& storage : storage_) {
     sources.storage.push_back(&storage->counters);
     options.storage.push_back(

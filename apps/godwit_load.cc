@@ -12,6 +12,7 @@
 
 #include "apps/load/load_network.h"
 #include "apps/load/load_run.h"
+#include "apps/port_flags.h"
 #include "apps/program_pages.h"
 
 // The load generator's program: flags, a run, a report. Exits 0 when all went well and the ledger
@@ -36,6 +37,7 @@ struct Flags {
   std::string pacing = "recipient";
   bool even = false;
   bool closed = false;
+  PortFlags ports;
   LoadNetworkOptions network;
 };
 
@@ -78,13 +80,7 @@ void add_common(CLI::App& app, LoadSettings& settings, Flags& flags) {
 void add_network(CLI::App& app, Flags& flags) {
   app.add_option("--io", flags.io, "what carries the bytes: uring or dpdk (uring)")
       ->check(CLI::IsMember({"uring", "dpdk"}));
-  auto* vdev = app.add_option("--vdev", flags.network.device,
-                              "a virtual device for dpdk, as net_memif0,role=client");
-  app.add_option("--pci", flags.network.device, "a network card for dpdk, as 0000:03:00.0")
-      ->excludes(vdev);
-  app.add_option("--address", flags.network.addresses,
-                 "of that device, ADDRESS/BITS, with commas between");
-  app.add_option("--gateway", flags.network.gateway, "to what is in no network of these");
+  flags.ports.add_to(app, "net_memif0,role=client");
   app.add_option("--memory-mb", flags.network.memory_mb, "memory for dpdk (128)");
 }
 
@@ -210,6 +206,7 @@ Result<void> finish(const CLI::App& app, const Commands& commands, LoadSettings&
   if (settings.scenario == Scenario::logins && app.count("--at-once") == 0) settings.at_once = 0;
   if (settings.first_id == 0) settings.first_id = first_id_at(godwit::wall_now());
   flags.network.dpdk = flags.io == "dpdk";
+  flags.ports.apply_to(flags.network.ports);
   auto server = find_server(flags.server);
   if (!server) return std::unexpected(server.error());
   settings.server = *server;

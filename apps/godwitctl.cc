@@ -92,13 +92,14 @@ class CommandLine {
     command(app_, "shards", "What each dataplane thread does", [] {
       return Call{{{"command", "shards"}}, shards_text};
     });
-    command(app_, "ports", "The network device and each thread's end of it, where TCP is our own",
-            [] {
+    command(app_, "ports",
+            "The network devices and each thread's end of them, where TCP is our own", [] {
               return Call{{{"command", "ports"}}, ports_text};
             });
     CLI::App* capture = command_on(
         app_, "capture",
-        "Write the device's frames to a file for each thread, headers only, where TCP is our own",
+        "Write the devices' frames to files, one for each thread and device, headers only, where "
+        "TCP is our own",
         "FOLDER", [this] {
           return Call{{{"command", "capture"},
                        {"folder", std::filesystem::absolute(target_).string()},

@@ -213,11 +213,16 @@ std::string ports_text(const json& answer) {
       if (value != 0) rows.push_back({{"name", name}, {"value", value}});
     }
     out += table(rows, {{"DRIVER'S COUNTER", "name"}, {"", "value", Form::number}}) + "\n";
+    out +=
+        table(port.at("shards"), {{"SHARD", "shard", Form::number},
+                                  {"RECEIVED", "network_packets_received_total", Form::number},
+                                  {"SENT", "network_packets_sent_total", Form::number},
+                                  {"UNSENT", "network_packets_unsent_total_ring", Form::number},
+                                  {"STEERED", "network_packets_steered_total", Form::number},
+                                  {"LOST", "network_packets_steered_lost_total", Form::number}}) +
+        "\n";
   }
   out += table(answer.at("shards"), {{"SHARD", "shard", Form::number},
-                                     {"RECEIVED", "network_packets_received_total", Form::number},
-                                     {"SENT", "network_packets_sent_total", Form::number},
-                                     {"STEERED", "network_packets_steered_total", Form::number},
                                      {"AGAIN", "tcp_retransmitted_total", Form::number},
                                      {"TIMEOUTS", "tcp_timeouts_total", Form::number},
                                      {"HALF OPEN", "tcp_half_open", Form::number},

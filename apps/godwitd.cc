@@ -12,6 +12,7 @@
 #include "apps/gateway.h"
 #include "apps/log.h"
 #include "apps/notify.h"
+#include "apps/port_flags.h"
 
 // The gateway's program: flags over file over defaults, then a Gateway until a signal.
 
@@ -30,9 +31,7 @@ struct Flags {
   std::string metrics;
   std::uint32_t shards = 0;
   std::string io;
-  std::string device;
-  std::string addresses;
-  std::string gateway;
+  godwit::apps::PortFlags ports;
   bool check_config = false;
   bool print_config = false;
 };
@@ -53,9 +52,7 @@ void apply_flags(const CLI::App& app, const Flags& flags, Config& config) {
     config.io.backend =
         flags.io == "dpdk" ? godwit::control::IoBackend::dpdk : godwit::control::IoBackend::uring;
   }
-  if (app.count("--vdev") + app.count("--pci") > 0) config.io.device = flags.device;
-  if (app.count("--address") > 0) config.io.addresses = flags.addresses;
-  if (app.count("--gateway") > 0) config.io.gateway = flags.gateway;
+  flags.ports.apply_to(config.io.ports);
 }
 
 // The file, when there is one, under the flags; a good configuration or what is wrong with it.
@@ -133,11 +130,7 @@ int main(int argc, char** argv) {
   app.add_option("--shards", flags.shards, "dataplane threads; 0 for one a core");
   app.add_option("--io", flags.io, "what carries the bytes: uring or dpdk (uring)")
       ->check(CLI::IsMember({"uring", "dpdk"}));
-  auto* vdev =
-      app.add_option("--vdev", flags.device, "a virtual device for dpdk, as net_tap0,iface=gw0");
-  app.add_option("--pci", flags.device, "a network card for dpdk, as 0000:03:00.0")->excludes(vdev);
-  app.add_option("--address", flags.addresses, "of that device, ADDRESS/BITS, with commas between");
-  app.add_option("--gateway", flags.gateway, "to what is in no network of these");
+  flags.ports.add_to(app, "net_tap0,iface=gw0");
   app.add_flag("--check-config", flags.check_config, "check the configuration and end");
   app.add_flag("--print-config", flags.print_config, "print the whole configuration and end");
   try {

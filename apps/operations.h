@@ -33,7 +33,7 @@ class Operations {
     std::function<void(const control::Config::Limits&)> set_limits;
     // Begins the end of the program: clients are sent away, to come back within the spread.
     std::function<void(std::chrono::seconds spread)> drain;
-    // The network device and each shard's end of it, where TCP is our own.
+    // The network devices and each shard's end of them, where TCP is our own.
     std::function<Result<nlohmann::json>()> ports;
     // Writes that device's frames to files for a time; the files' names.
     struct CaptureWanted {

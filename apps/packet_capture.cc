@@ -78,8 +78,8 @@ Result<std::vector<std::string>> PacketCapture::start(const Wanted& wanted) {
   if (error) return fail(ErrorCode::io, wanted.folder + ": " + error.message());
   files_.clear();
   std::vector<std::string> paths;
-  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
-    paths.push_back(wanted.folder + "/shard-" + std::to_string(shard) + ".pcap");
+  for (std::size_t i = 0; i < shards_.size() * ports_; ++i) {
+    paths.push_back(wanted.folder + "/" + name_of(i / ports_, i % ports_));
     auto out = create(paths.back());
     if (!out) return std::unexpected(out.error());
     files_.push_back({.out = std::move(*out), .bytes = sizeof(PcapHead)});
@@ -91,6 +91,11 @@ Result<std::vector<std::string>> PacketCapture::start(const Wanted& wanted) {
   running_ = true;
   thread_ = std::thread([this, time = wanted.time] { run(time); });
   return paths;
+}
+
+std::string PacketCapture::name_of(std::size_t shard, std::size_t port) const {
+  const std::string of_port = ports_ > 1 ? "-port-" + std::to_string(port) : "";
+  return "shard-" + std::to_string(shard) + of_port + ".pcap";
 }
 
 void PacketCapture::run(std::chrono::seconds time) {
@@ -122,8 +127,8 @@ void PacketCapture::run(std::chrono::seconds time) {
 
 void PacketCapture::write_what_came() {
   for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
-    File& file = files_[shard];
     shards_[shard]->drain([&](const CapturedFrame& frame) {
+      File& file = files_[shard * ports_ + frame.port];
       const std::uint64_t size = sizeof(FrameHead) + frame.kept;
       if (file.bytes + size > file_bytes_max || !file.out) {
         ++file.left_out;

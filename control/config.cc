@@ -9,6 +9,7 @@
 #include <span>
 
 #include "control/config_keys.h"
+#include "control/config_ports.h"
 
 namespace godwit::control {
 namespace {
@@ -31,13 +32,22 @@ std::size_t index_of(Enum value) {
   return static_cast<std::size_t>(value);
 }
 
-// Turns every value into its TOML form and hands it to `emit(section, key, value)`.
-template <typename Section, typename Emit>
+// Turns every value into its TOML form and hands it to `emit(section, key, value)`. Of several
+// ports each begins with `on_port(number)`, from 1.
+template <typename Section, typename Port, typename Emit>
 struct ValuePrinter {
   Section on_section;
+  Port on_port;
   Emit emit;
 
   void section(std::string_view name, std::string_view comment) { on_section(name, comment); }
+  template <typename Visit>
+  void ports(std::vector<Config::Port>& ports, Visit&& visit) {
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      if (ports.size() > 1) on_port(i + 1);
+      visit(ports[i], *this);
+    }
+  }
   void text(const Key& key, const std::string& field, TextCheck) { emit(key, quoted(field)); }
   template <typename Number>
   void number(const Key& key, Number field, Range) {
@@ -52,9 +62,16 @@ struct ValuePrinter {
 
 struct Checker {
   ConfigProblems problems;
-  std::string_view current;
+  std::string current;
 
-  void section(std::string_view name, std::string_view) { current = name; }
+  void section(std::string_view name, std::string_view) { current = "[" + std::string(name) + "]"; }
+  template <typename Visit>
+  void ports(std::vector<Config::Port>& ports, Visit&& visit) {
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      current = port_label(ports.size(), i);
+      visit(ports[i], *this);
+    }
+  }
   void text(const Key& key, const std::string& field, TextCheck check) {
     if (std::string_view wrong = check(field); !wrong.empty()) add(key, quoted(field), wrong);
   }
@@ -67,8 +84,8 @@ struct Checker {
   void choice(const Key&, Enum, std::span<const std::string_view>) {}
 
   void add(const Key& key, std::string value, std::string_view what) {
-    problems.push_back("[" + std::string(current) + "] " + std::string(key.name) + " = " + value +
-                       ": " + std::string(what));
+    problems.push_back(current + " " + std::string(key.name) + " = " + value + ": " +
+                       std::string(what));
   }
 };
 
@@ -77,55 +94,12 @@ std::map<std::string, std::pair<Change, std::string>> values_of(Config config) {
   std::string current;
   ValuePrinter printer{
       [&](std::string_view name, std::string_view) { current = name; },
+      [&](std::size_t number) { current = "io.port " + std::to_string(number); },
       [&](const Key& key, std::string value) {
         values[current + "." + std::string(key.name)] = {key.change, std::move(value)};
       }};
   visit_keys(config, printer);
   return values;
-}
-
-// What a network device of our own needs, and what of it goes together.
-void check_dpdk(const Config& config, ConfigProblems& problems) {
-  if (config.io.device.empty()) {
-    problems.push_back("[io] device = \"\": the backend \"dpdk\" needs one");
-  }
-  const auto addresses = parse_ip_prefixes(config.io.addresses);
-  if (!addresses || addresses->empty()) {
-    problems.push_back("[io] addresses = \"\": the backend \"dpdk\" needs one at least");
-    return;
-  }
-  const auto has = [&](const IpAddress& wanted) {
-    return std::ranges::any_of(*addresses,
-                               [&](const IpPrefix& one) { return one.address == wanted; });
-  };
-  const std::string host = parse_host_port(config.server.listen)->host;
-  const auto listen = parse_ip_address(host);
-  if (host != "0.0.0.0" && host != "::" && !(listen && has(*listen))) {
-    problems.push_back("[server] listen = \"" + config.server.listen +
-                       "\": with the backend \"dpdk\" it is one of io.addresses, 0.0.0.0 or [::]");
-  }
-  const auto reachable = [&](const IpAddress& gateway) {
-    return std::ranges::any_of(*addresses,
-                               [&](const IpPrefix& one) {
-                                 return one.address.is_v4() == gateway.is_v4() &&
-                                        one.contains(gateway);
-                               }) ||
-           (gateway.bytes[0] == 0xfe && (gateway.bytes[1] & 0xc0) == 0x80);  // fe80::/10
-  };
-  const auto gateways = parse_ip_prefixes(config.io.gateway);
-  for (const IpPrefix& gateway : *gateways) {
-    if (!reachable(gateway.address)) {
-      problems.push_back("[io] gateway = \"" + config.io.gateway +
-                         "\": a gateway is in the network of one of io.addresses");
-    }
-  }
-  const auto routes = parse_ip_routes(config.io.routes);
-  for (const IpRoute& route : *routes) {
-    if (!reachable(route.gateway)) {
-      problems.push_back("[io] routes = \"" + config.io.routes +
-                         "\": a gateway is in the network of one of io.addresses");
-    }
-  }
 }
 
 }  // namespace
@@ -151,7 +125,7 @@ ConfigProblems check_config(const Config& config) {
   Config copy = config;
   visit_keys(copy, checker);
   if (checker.problems.empty() && config.io.backend == IoBackend::dpdk) {
-    check_dpdk(config, checker.problems);
+    checker.problems = check_ports(config);
   }
   return std::move(checker.problems);
 }
@@ -163,6 +137,7 @@ std::string render_config(const Config& config) {
   ValuePrinter printer{[&](std::string_view name, std::string_view comment) {
                          out += "\n# " + std::string(comment) + "\n[" + std::string(name) + "]\n";
                        },
+                       [&](std::size_t) { out += "\n[[io.port]]\n"; },
                        [&](const Key& key, const std::string& value) {
                          out += "# " + std::string(key.comment) + "\n" + std::string(key.name) +
                                 " = " + value + "\n";
@@ -175,8 +150,16 @@ std::string render_config(const Config& config) {
 std::vector<std::string> restart_needed(const Config& running, const Config& wanted) {
   std::vector<std::string> keys;
   const auto now = values_of(running);
-  for (const auto& [name, value] : values_of(wanted)) {
-    if (value.first == Change::restart && now.at(name) != value) keys.push_back(name);
+  const auto then = values_of(wanted);
+  for (const auto& [name, value] : then) {
+    const auto before = now.find(name);
+    if (value.first == Change::restart && (before == now.end() || before->second != value)) {
+      keys.push_back(name);
+    }
+  }
+  // Of ports there may be fewer.
+  for (const auto& [name, value] : now) {
+    if (!then.contains(name)) keys.push_back(name);
   }
   return keys;
 }

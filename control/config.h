@@ -38,16 +38,21 @@ struct Config {
     bool pin = false;
     friend bool operator==(const Server&, const Server&) = default;
   } server;
-  struct Io {
-    IoBackend backend = IoBackend::uring;
+  // A device of our own, and our place in the network it is on.
+  struct Port {
     std::string device;     // DPDK's name of a virtual device with its arguments, or a PCI address
     std::string addresses;  // ADDRESS/BITS, with commas
     std::string gateway;    // ADDRESS, one of each family
     std::string routes;     // ADDRESS/BITS via ADDRESS, with commas
     std::uint32_t mtu = 1500;
     std::uint32_t vlan = 0;  // 0: frames carry no tag
+    friend bool operator==(const Port&, const Port&) = default;
+  };
+  struct Io {
+    IoBackend backend = IoBackend::uring;
     std::uint32_t memory_mb = 128;
     bool hugepages = true;
+    std::vector<Port> ports{1};  // one, in [io] itself, or each an [[io.port]]
     friend bool operator==(const Io&, const Io&) = default;
   } io;
   struct Registration {
@@ -94,6 +99,8 @@ struct Config {
   } log;
   friend bool operator==(const Config&, const Config&) = default;
 };
+
+inline constexpr std::size_t io_ports_max = 4;
 
 // One line each, naming the place, the key, what is wrong and what is allowed.
 using ConfigProblems = std::vector<std::string>;

@@ -2,6 +2,7 @@
 // The TOML side of the configuration. Apart from config.cc because toml++ is slow to compile.
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <set>
@@ -68,6 +69,30 @@ struct Reader {
     if (node != nullptr && table == nullptr) {
       add(*node, "[" + current + "] must be a section, not " + std::string(name_of(node->type())));
     }
+  }
+
+  // One device is in the section itself; of several each is a table in the list `port`.
+  template <typename Visit>
+  void ports(std::vector<Config::Port>& ports, Visit&& visit) {
+    const toml::table* const section_table = table;
+    const std::set<std::string> before = known[current];
+    visit(ports.front(), *this);
+    std::set<std::string> keys;
+    std::ranges::set_difference(known[current], before, std::inserter(keys, keys.end()));
+    const toml::node* const list = find({"port", ""});
+    if (list == nullptr) return;
+    const toml::array* const tables = list->as_array();
+    if (tables == nullptr || tables->empty() || !tables->is_homogeneous(toml::node_type::table)) {
+      return add(*list, "'port' in [io] must be a list of sections: each device is an [[io.port]]");
+    }
+    for (const std::string& key : keys) {
+      if (const toml::node* both = section_table->get(key)) {
+        return add(*both, "[io] " + key + ": where there are [[io.port]], it belongs into one");
+      }
+    }
+    read_ports(*tables, ports, visit, keys);
+    table = section_table;
+    current = "io";
   }
 
   void text(const Key& key, std::string& field, TextCheck check) {
@@ -144,6 +169,28 @@ struct Reader {
   }
 
  private:
+  template <typename Visit>
+  void read_ports(const toml::array& tables, std::vector<Config::Port>& ports, Visit&& visit,
+                  const std::set<std::string>& keys) {
+    if (tables.size() > io_ports_max) {
+      return add(tables[io_ports_max], "[[io.port]]: " + std::to_string(tables.size()) +
+                                           " devices; " + std::to_string(io_ports_max) +
+                                           " are the most");
+    }
+    current = "[io.port]";
+    ports.assign(tables.size(), Config::Port{});
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      table = tables[i].as_table();
+      visit(ports[i], *this);
+      for (const auto& [key, value] : *table) {
+        if (keys.contains(std::string(key.str()))) continue;
+        add(value,
+            "unknown key '" + std::string(key.str()) + "' in [[io.port]]; there are " + list(keys));
+      }
+    }
+    known.erase(current);
+  }
+
   const toml::node* find(const Key& key) {
     known[current].insert(std::string(key.name));
     return table != nullptr ? table->get(key.name) : nullptr;

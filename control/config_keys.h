@@ -14,9 +14,10 @@
 #include "queues/store.h"
 
 // The list of configuration keys, for config.cc alone. A visitor has
-//   section(name, comment), text(key, field, check), number(key, field, range), flag(key, field)
-//   and choice(key, field, names),
-// with `names` in the order of the enumeration, which counts from 0.
+//   section(name, comment), text(key, field, check), number(key, field, range), flag(key, field),
+//   choice(key, field, names) and ports(fields, visit),
+// with `names` in the order of the enumeration, which counts from 0, and visit(port, visitor) for
+// the keys of one of the ports.
 
 namespace godwit::control {
 
@@ -123,25 +124,33 @@ void visit_server_keys(Config::Server& server, Visitor& visitor) {
 }
 
 template <typename Visitor>
+void visit_port_keys(Config::Port& port, Visitor& visitor) {
+  visitor.text({"device", "A PCI address, or a virtual device as DPDK names it."}, port.device,
+               check_device);
+  visitor.text({"addresses", "Of the device, ADDRESS/BITS, with commas between them."},
+               port.addresses, check_interface_addresses);
+  visitor.text({"gateway", "For what is in no network of these; an IPv4 and an IPv6 address."},
+               port.gateway, check_gateways);
+  visitor.text({"routes", "ADDRESS/BITS via ADDRESS, with commas between them."}, port.routes,
+               check_routes);
+  visitor.number({"mtu", "Bytes of the largest packet of the network."}, port.mtu,
+                 Range{1280, 9216});
+  visitor.number({"vlan", "The tag of every frame. 0: none."}, port.vlan, Range{0, 4094});
+}
+
+template <typename Visitor>
 void visit_io_keys(Config::Io& io, Visitor& visitor) {
-  visitor.section("io", "What carries the bytes. All but the backend is for \"dpdk\".");
+  visitor.section("io",
+                  "What carries the bytes. All but the backend is for \"dpdk\". Of several devices "
+                  "each is an [[io.port]] with the keys from device on, which are then not here.");
   visitor.choice({"backend",
                   "\"uring\": the kernel's TCP over io_uring. \"dpdk\": our own over a network "
                   "device that the kernel does not touch."},
                  io.backend, io_names);
-  visitor.text({"device", "A PCI address, or a virtual device as DPDK names it."}, io.device,
-               check_device);
-  visitor.text({"addresses", "Of the device, ADDRESS/BITS, with commas between them."},
-               io.addresses, check_interface_addresses);
-  visitor.text({"gateway", "For what is in no network of these; an IPv4 and an IPv6 address."},
-               io.gateway, check_gateways);
-  visitor.text({"routes", "ADDRESS/BITS via ADDRESS, with commas between them."}, io.routes,
-               check_routes);
-  visitor.number({"mtu", "Bytes of the largest packet of the network."}, io.mtu, Range{1280, 9216});
-  visitor.number({"vlan", "The tag of every frame. 0: none."}, io.vlan, Range{0, 4094});
-  visitor.number({"memory_mb", "Of DPDK, for packets; each shard needs about 12."}, io.memory_mb,
-                 Range{32, 1 << 20});
+  visitor.number({"memory_mb", "Of DPDK, for packets; each shard needs about 12 for each device."},
+                 io.memory_mb, Range{32, 1 << 20});
   visitor.flag({"hugepages", "Use them where enough are free."}, io.hugepages);
+  visitor.ports(io.ports, [](Config::Port& port, Visitor& each) { visit_port_keys(port, each); });
 }
 
 template <typename Visitor>

@@ -29,22 +29,31 @@ std::string place(std::string_view label, std::size_t source) {
   return label.empty() ? "" : std::string(label) + "=\"" + std::to_string(source) + "\"";
 }
 
-// One line for each source, labelled with its place; without a label when `label` is empty.
+// One line for each source, with its labels.
 template <typename Source>
 void write_table(std::string& out, std::span<const queues::MetricInfo> infos,
-                 const std::vector<const Source*>& sources, std::string_view label) {
+                 const std::vector<queues::LabelledCounters<Source>>& sources) {
   if (sources.empty()) return;
   for (std::size_t metric = 0; metric < infos.size(); ++metric) {
     const queues::MetricInfo& info = infos[metric];
     if (metric == 0 || infos[metric - 1].name != info.name) {
       write_head(out, info.name, info.help, type_of(info.kind));
     }
-    for (std::size_t source = 0; source < sources.size(); ++source) {
-      out += "godwit_" + std::string(info.name) + braces(place(label, source), info.label) + " " +
-             std::to_string(sources[source]->get(static_cast<typename Source::Which>(metric))) +
-             "\n";
+    for (const auto& [labels, counters] : sources) {
+      out += "godwit_" + std::string(info.name) + braces(labels, info.label) + " " +
+             std::to_string(counters->get(static_cast<typename Source::Which>(metric))) + "\n";
     }
   }
+}
+
+// Each labelled with its place; without a label when `label` is empty.
+template <typename Source>
+void write_table(std::string& out, std::span<const queues::MetricInfo> infos,
+                 const std::vector<const Source*>& sources, std::string_view label) {
+  std::vector<queues::LabelledCounters<Source>> labelled;
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    labelled.push_back({place(label, i), sources[i]});
+  write_table(out, infos, labelled);
 }
 
 std::string number(std::uint64_t value, queues::HistogramUnit unit) {
@@ -90,6 +99,7 @@ std::string metrics_page(const MetricsSources& sources) {
   out += "godwit_build_info{version=\"" + sources.version + "\"} 1\n";
   write_table(out, queues::shard_metrics, sources.shards, "shard");
   write_histograms<queues::ShardHistogram>(out, queues::shard_histograms, sources.shards, "shard");
+  write_table(out, queues::port_metrics, sources.ports);
   write_table(out, queues::stack_metrics, sources.stacks, "shard");
   write_table(out, queues::storage_metrics, sources.storage, "thread");
   write_histograms<queues::StorageHistogram>(out, queues::storage_histograms, sources.storage,

@@ -14,7 +14,9 @@ namespace godwit::control {
 
 struct MetricsSources {
   std::vector<const queues::ShardCounters*> shards;
-  std::vector<const queues::StackCounters*> stacks;  // of the shards, where TCP is our own
+  // Of the shards, where TCP is our own, and of each at each device.
+  std::vector<const queues::StackCounters*> stacks;
+  std::vector<queues::LabelledCounters<queues::PortCounters>> ports;
   std::vector<const queues::StorageCounters*> storage;
   const ControlCounters* control = nullptr;
   std::string version;

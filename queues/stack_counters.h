@@ -4,14 +4,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "queues/counters.h"
 
-// What a shard whose network is our own TCP/IP stack publishes of it. As queues/counters.h.
+// What a shard whose network is our own TCP/IP stack publishes of it: of each port, a device that
+// it has an end of, and of the TCP above them. As queues/counters.h.
 
 namespace godwit::queues {
 
-enum class StackMetric : std::size_t {
+enum class PortMetric : std::size_t {
   packets_received,
   packets_sent,
   packets_unsent_ring,
@@ -22,6 +24,10 @@ enum class StackMetric : std::size_t {
   ignored_ip,
   ignored_transport,
   ignored_outgoing,
+  count_
+};
+
+enum class StackMetric : std::size_t {
   segments_received,
   segments_sent,
   retransmits,
@@ -49,21 +55,24 @@ inline constexpr std::string_view unsent_help =
 inline constexpr std::string_view ignored_help =
     "Packets that went no further, by where it was found: malformed, or not for this gateway.";
 
+inline constexpr std::array<MetricInfo, static_cast<std::size_t>(PortMetric::count_)> port_metrics{{
+    {"network_packets_received_total", MetricKind::counter,
+     "Packets a shard took from the device."},
+    {"network_packets_sent_total", MetricKind::counter, "Packets a shard gave to the device."},
+    {"network_packets_unsent_total", MetricKind::counter, unsent_help, "reason=\"ring\""},
+    {"network_packets_unsent_total", MetricKind::counter, unsent_help, "reason=\"buffer\""},
+    {"network_packets_steered_total", MetricKind::counter,
+     "Packets handed to the shard whose connection they were for."},
+    {"network_packets_steered_lost_total", MetricKind::counter,
+     "Packets lost because that shard's ring was full."},
+    {"network_packets_ignored_total", MetricKind::counter, ignored_help, "layer=\"link\""},
+    {"network_packets_ignored_total", MetricKind::counter, ignored_help, "layer=\"ip\""},
+    {"network_packets_ignored_total", MetricKind::counter, ignored_help, "layer=\"transport\""},
+    {"network_packets_ignored_total", MetricKind::counter, ignored_help, "layer=\"outgoing\""},
+}};
+
 inline constexpr std::array<MetricInfo, static_cast<std::size_t>(StackMetric::count_)>
     stack_metrics{{
-        {"network_packets_received_total", MetricKind::counter,
-         "Packets a shard took from the device."},
-        {"network_packets_sent_total", MetricKind::counter, "Packets a shard gave to the device."},
-        {"network_packets_unsent_total", MetricKind::counter, unsent_help, "reason=\"ring\""},
-        {"network_packets_unsent_total", MetricKind::counter, unsent_help, "reason=\"buffer\""},
-        {"network_packets_steered_total", MetricKind::counter,
-         "Packets handed to the shard whose connection they were for."},
-        {"network_packets_steered_lost_total", MetricKind::counter,
-         "Packets lost because that shard's ring was full."},
-        {"network_packets_ignored_total", MetricKind::counter, ignored_help, "layer=\"link\""},
-        {"network_packets_ignored_total", MetricKind::counter, ignored_help, "layer=\"ip\""},
-        {"network_packets_ignored_total", MetricKind::counter, ignored_help, "layer=\"transport\""},
-        {"network_packets_ignored_total", MetricKind::counter, ignored_help, "layer=\"outgoing\""},
         {"tcp_segments_received_total", MetricKind::counter, "TCP segments received."},
         {"tcp_segments_sent_total", MetricKind::counter, "TCP segments sent."},
         {"tcp_retransmitted_total", MetricKind::counter, "TCP segments sent again."},
@@ -92,6 +101,15 @@ inline constexpr std::array<MetricInfo, static_cast<std::size_t>(StackMetric::co
         {"tcp_memory_bytes", MetricKind::gauge, "Memory the stack has taken."},
     }};
 
+// Counters of one of several alike, with the labels that tell it from the others:
+// "shard=\"0\",port=\"net_tap0\"".
+template <typename Source>
+struct LabelledCounters {
+  std::string labels;
+  const Source* counters = nullptr;
+};
+
+class PortCounters : public Counters<PortMetric> {};
 class StackCounters : public Counters<StackMetric> {};
 
 }  // namespace godwit::queues

@@ -61,9 +61,7 @@ Result<std::unique_ptr<LoadNetwork>> LoadNetwork::open(const LoadNetworkOptions&
   control::Config config;
   config.io.backend = control::IoBackend::dpdk;
   config.server.listen = "0.0.0.0:0";  // nothing listens; the default is no address of the device
-  config.io.device = options.device;
-  config.io.addresses = options.addresses;
-  config.io.gateway = options.gateway;
+  config.io.ports = options.ports;
   config.io.memory_mb = options.memory_mb;
   config.io.hugepages = options.hugepages;
   config.limits.connections_max = settings.connections + closing_connections;

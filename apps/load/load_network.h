@@ -17,9 +17,7 @@ namespace godwit::apps {
 
 struct LoadNetworkOptions {
   bool dpdk = false;
-  std::string device;     // for dpdk, as godwitd takes it
-  std::string addresses;  // ADDRESS/BITS, with commas between
-  std::string gateway;
+  std::vector<control::Config::Port> ports{1};  // for dpdk, as godwitd takes them
   std::uint32_t memory_mb = 128;
   bool hugepages = true;
 };

@@ -102,14 +102,14 @@ Config every_key_set() {
                    .idle = IdleMode::poll,
                    .pin = true};
   config.io = {.backend = IoBackend::dpdk,
-               .device = "net_tap0,iface=gw0",
-               .addresses = "::1/64, 192.0.2.2/24",
-               .gateway = "192.0.2.1",
-               .routes = "10.0.0.0/8 via 192.0.2.254",
-               .mtu = 9000,
-               .vlan = 7,
                .memory_mb = 64,
-               .hugepages = false};
+               .hugepages = false,
+               .ports = {{.device = "net_tap0,iface=gw0",
+                          .addresses = "::1/64, 192.0.2.2/24",
+                          .gateway = "192.0.2.1",
+                          .routes = "10.0.0.0/8 via 192.0.2.254",
+                          .mtu = 9000,
+                          .vlan = 7}}};
   config.registration = {.mode = RegistrationMode::invite, .per_second = 7, .burst = 9};
   config.limits = {.connections_max = 11,
                    .unauthenticated_max = 12,
@@ -323,17 +323,17 @@ TEST(Config, WhatDpdkNeedsGoesTogether) {
             "[server] listen = \"127.0.0.1:5210\": with the backend \"dpdk\" it is one of "
             "io.addresses, 0.0.0.0 or [::]");
   config.server.listen = "0.0.0.0:5210";
-  config.io.device = "";
+  config.io.ports[0].device = "";
   EXPECT_EQ(problem(config), "[io] device = \"\": the backend \"dpdk\" needs one");
-  config.io.device = "0000:03:00.0";
-  config.io.gateway = "198.51.100.1";
+  config.io.ports[0].device = "0000:03:00.0";
+  config.io.ports[0].gateway = "198.51.100.1";
   EXPECT_NE(problem(config).find("[io] gateway"), std::string::npos);
-  config.io.gateway = "fe80::1";
+  config.io.ports[0].gateway = "fe80::1";
   EXPECT_TRUE(check_config(config).empty());
-  config.io.routes = "10.0.0.0/8 via 198.51.100.1";
+  config.io.ports[0].routes = "10.0.0.0/8 via 198.51.100.1";
   EXPECT_NE(problem(config).find("[io] routes"), std::string::npos);
-  config.io.routes = "";
-  config.io.addresses = "";
+  config.io.ports[0].routes = "";
+  config.io.ports[0].addresses = "";
   EXPECT_EQ(problem(config), "[io] addresses = \"\": the backend \"dpdk\" needs one at least");
   config.io.backend = IoBackend::uring;
   EXPECT_TRUE(check_config(config).empty()) << "none of it matters then";

@@ -176,5 +176,26 @@ TEST(MetricsPage, EveryMetricHasHelpTypeAndALineForEachSource) {
   EXPECT_EQ(samples.size(), names.size());
 }
 
+TEST(MetricsPage, DevicesAreToldApartByALabel) {
+  queues::StackCounters stack;
+  queues::PortCounters ports[2];
+  stack.set(queues::StackMetric::retransmits, 4);
+  ports[0].set(queues::PortMetric::packets_received, 5);
+  ports[1].set(queues::PortMetric::packets_received, 6);
+  ports[1].set(queues::PortMetric::ignored_ip, 7);
+  const std::string page =
+      metrics_page({.stacks = {&stack},
+                    .ports = {{"shard=\"0\",port=\"net_tap0\"", &ports[0]},
+                              {"shard=\"0\",port=\"0000:03:00.0\"", &ports[1]}},
+                    .version = "1"});
+  for (const char* line :
+       {"godwit_network_packets_received_total{shard=\"0\",port=\"net_tap0\"} 5\n",
+        "godwit_network_packets_received_total{shard=\"0\",port=\"0000:03:00.0\"} 6\n",
+        "godwit_network_packets_ignored_total{shard=\"0\",port=\"0000:03:00.0\",layer=\"ip\"} 7\n",
+        "godwit_tcp_retransmitted_total{shard=\"0\"} 4\n"}) {
+    EXPECT_NE(page.find(line), std::string::npos) << line;
+  }
+}
+
 }  // namespace
 }  // namespace godwit::control

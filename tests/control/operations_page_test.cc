@@ -69,6 +69,7 @@ TEST(OperationsPage, NamesEveryMetric) {
   };
   check(queues::shard_metrics);
   check(queues::shard_histograms);
+  check(queues::port_metrics);
   check(queues::stack_metrics);
   check(queues::storage_metrics);
   check(queues::storage_histograms);

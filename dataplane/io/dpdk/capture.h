@@ -26,6 +26,7 @@ struct CapturedFrame {
   std::uint64_t unix_ns = 0;
   std::uint32_t size = 0;  // of the whole frame
   std::uint16_t kept = 0;  // bytes below
+  std::uint8_t port = 0;   // of the shard's, in the order of its devices
   std::array<std::uint8_t, kept_max> bytes;
 };
 
@@ -41,8 +42,8 @@ class Capture {
   void stop() { on_.store(false, std::memory_order_release); }
   bool on() const { return on_.load(std::memory_order_acquire); }
 
-  void record(MutableBytes frame, Now now) {
-    if (on()) keep(frame, now);
+  void record(MutableBytes frame, Now now, std::size_t port = 0) {
+    if (on()) keep(frame, now, port);
   }
   // Hands everything there is to `take(const CapturedFrame&)`, in order.
   template <typename Take>
@@ -53,7 +54,7 @@ class Capture {
   std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
  private:
-  void keep(MutableBytes frame, Now now);
+  void keep(MutableBytes frame, Now now, std::size_t port);
 
   // Made by the first start() and kept: the shard may be about to use it.
   std::unique_ptr<queues::SpscRing<CapturedFrame>> ring_;

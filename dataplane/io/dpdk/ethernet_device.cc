@@ -151,7 +151,7 @@ Result<void> EthernetDevice::make_pools() {
   // For the error alone: packets with their headers, and twice of it, for memory that is not in
   // hugepages was found to be used but by half.
   const std::uint32_t pool_mb = (2 * pool_buffers * (room + 256) >> 20) + 1;
-  const std::uint32_t memory_mb = pool_mb * options_.shards;
+  const std::uint32_t memory_mb = pool_mb * options_.shards * options_.devices;
   for (std::uint16_t shard = 0; shard < options_.shards; ++shard) {
     const std::string name = "godwit-" + std::to_string(port_) + "-" + std::to_string(shard);
     rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), pool_buffers, pool_cache, 0,

@@ -27,9 +27,10 @@ namespace godwit::dataplane::io::dpdk {
 std::string to_text(const tcp::MacAddress& mac);
 
 struct DeviceOptions {
-  std::string device;        // as given to the environment
-  std::uint16_t shards = 1;  // a receive and a transmit queue for each, where the device has them
-  std::uint16_t mtu = 1500;  // bytes of an IP packet
+  std::string device;         // as given to the environment
+  std::uint16_t shards = 1;   // a receive and a transmit queue for each, where the device has them
+  std::uint16_t mtu = 1500;   // bytes of an IP packet
+  std::uint16_t devices = 1;  // that share the environment's memory, this one included
 };
 
 // What the hardware does, so that the stack need not.

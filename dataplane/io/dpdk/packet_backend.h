@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -9,6 +10,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "dataplane/io/dpdk/blind_sleep.h"
@@ -20,13 +22,14 @@
 #include "dataplane/tcp/stack.h"
 #include "queues/stack_counters.h"
 
-// Our own TCP over whatever carries frames: a device's queue under DPDK, or a pair of wires in a
-// test.
+// Our own TCP over whatever carries frames: the queues of one device or several under DPDK, or a
+// pair of wires in a test.
 //
 // A poll() sends what the last turn left, takes a budget of frames, and lets the stack see to its
 // timers. What the frames make the stack say waits for the next poll(), so that an acknowledgement
-// goes with the answer. Sleeping waits for the link's interrupt where it has one, and looks again
-// every so often where it has none.
+// goes with the answer. Several links share the budget: each has its part of it, and what one
+// leaves is the next one's; who is first changes from poll to poll. Sleeping waits for the
+// interrupts of all links, and looks again every so often where one has none.
 //
 // Thread safety: as dataplane/io/stream.h.
 
@@ -56,21 +59,26 @@ class PacketBackend {
   struct Options {
     std::uint16_t shard = 0;
     tcp::StackSettings stack;
-    std::string description;                    // of the device, for the log
-    queues::StackCounters* counters = nullptr;  // this and the next outlive the backend
+    std::string description;                    // of the devices, for the log
+    queues::StackCounters* counters = nullptr;  // this and the next two outlive the backend
     Capture* capture = nullptr;
+    std::vector<queues::PortCounters*> port_counters{};  // of each link, or none
     // Whether packets of a connection that this shard opens come to it, where several share a
     // device; empty where all do.
     std::function<bool(const tcp::Flow&)> owns{};
   };
 
-  // `options.stack.network` passed tcp::check(). `random` outlives the backend.
+  // The networks of `options.stack` passed tcp::check(). `random` outlives the backend.
   PacketBackend(const Options& options, std::unique_ptr<Link> link, RandomSource& random)
+      : PacketBackend(options, list_of(std::move(link)), random) {}
+  // To each network its link.
+  PacketBackend(const Options& options, std::vector<std::unique_ptr<Link>> links,
+                RandomSource& random)
       : options_(options),
-        link_(std::move(link)),
+        links_(std::move(links)),
         random_(random),
-        port_{*link_, options.capture},
-        stack_(options.stack, options.shard, random, port_) {}
+        ports_(watched_ports()),
+        stack_(options.stack, options.shard, random, views_of(ports_)) {}
 
   // Errors: exists when it listens there already, invalid for a host that is no address of ours,
   // limit.
@@ -79,13 +87,13 @@ class PacketBackend {
     const auto address = parse_ip_address(endpoint.host);
     if (!address) return fail(ErrorCode::invalid, "'" + endpoint.host + "' is no address");
     const bool any = endpoint.host == "0.0.0.0" || *address == IpAddress{};
-    if (!any && !stack_.ip().addresses().is_own(*address)) {
+    if (!any && !stack_.ips().port_of(*address)) {
       return fail(ErrorCode::invalid, endpoint.host + " is no address of the device");
     }
     return stack_.tcp().listen(any ? IpAddress{} : *address, endpoint.port);
   }
   void stop_listening() { stack_.tcp().stop_listening(); }
-  // From `source`, an address of the device, or where it is empty from the one that fits. Errors:
+  // From `source`, an address of a device, or where it is empty from the one that fits. Errors:
   // limit at connections_max or without a free port, invalid for what is no address or none of
   // ours, unavailable without an address of ours to reach it from.
   Result<ConnectionName> connect(const Endpoint& endpoint, const std::string& source = {}) {
@@ -94,11 +102,11 @@ class PacketBackend {
     if (!address) return fail(ErrorCode::invalid, "'" + endpoint.host + "' is no address");
     if (source.empty() && !options_.owns) return stack_.connect(*address, endpoint.port);
     const auto local =
-        source.empty() ? stack_.ip().addresses().source_for(*address) : parse_ip_address(source);
+        source.empty() ? stack_.ips().source_for(*address) : parse_ip_address(source);
     if (source.empty() && !local->known()) {
       return fail(ErrorCode::unavailable, "the device has no address to reach the peer from");
     }
-    if (!local || !stack_.ip().addresses().is_own(*local)) {
+    if (!local || !stack_.ips().port_of(*local)) {
       return fail(ErrorCode::invalid, source + " is no address of the device");
     }
     const tcp::Flow flow{*local, *address, 0, endpoint.port};
@@ -130,16 +138,12 @@ class PacketBackend {
     start_once(now.instant);
     const tcp::Events events(handler);
     const bool woken = sleep_.woken();
-    port_.now = now;
+    now_ = now;
     stack_.flush(now.instant, events);
-    link_->flush();
+    for (const auto& link : links_) link->flush();
     std::size_t done = 0;
     if (budget > 0) {
-      auto take = [&](MutableBytes frame, tcp::RxHints hints) {
-        if (options_.capture != nullptr) options_.capture->record(frame, now);
-        stack_.receive(frame, hints, now.instant, events);
-      };
-      done = link_->receive(budget, take);
+      done = receive(budget, events);
       stack_.expire(now.instant, events);
     }
     if (done > 0) blind_.heard(now.instant);
@@ -149,23 +153,55 @@ class PacketBackend {
   }
 
   const tcp::Stack& stack() const { return stack_; }
-  const Link& link() const { return *link_; }
+  const Link& link(std::size_t port = 0) const { return *links_[port]; }
 
  private:
-  // The link, with an eye on what leaves.
+  // A link, with an eye on what leaves.
   struct WatchedPort {
     Link& link;
     Capture* capture;
-    Now now{};
+    const Now& now;
+    std::size_t number = 0;
     MutableBytes open{};
 
     tcp::PortFeatures features() const { return link.features(); }
     MutableBytes frame(std::size_t size) { return open = link.frame(size); }
     void send(const tcp::TxHints& hints) {
-      if (capture != nullptr) capture->record(open, now);
+      if (capture != nullptr) capture->record(open, now, number);
       link.send(hints);
     }
   };
+
+  static std::vector<std::unique_ptr<Link>> list_of(std::unique_ptr<Link> link) {
+    std::vector<std::unique_ptr<Link>> links;
+    links.push_back(std::move(link));
+    return links;
+  }
+  std::vector<WatchedPort> watched_ports() {
+    GODWIT_CHECK(!links_.empty() && links_.size() <= PacketSleep::descriptors_max);
+    std::vector<WatchedPort> ports;
+    for (const auto& link : links_) ports.push_back({*link, options_.capture, now_, ports.size()});
+    return ports;
+  }
+  static std::vector<tcp::PortView> views_of(std::vector<WatchedPort>& ports) {
+    return {ports.begin(), ports.end()};
+  }
+
+  std::size_t receive(std::size_t budget, const tcp::Events& events) {
+    std::size_t done = 0;
+    std::size_t port = first_;
+    for (std::size_t left = links_.size(); left > 0; --left) {
+      auto take = [&](MutableBytes frame, tcp::RxHints hints) {
+        if (options_.capture != nullptr) options_.capture->record(frame, now_, port);
+        stack_.receive(frame, hints, now_.instant, events, port);
+      };
+      // A burst may be more than was asked for.
+      done += links_[port]->receive((budget - std::min(done, budget)) / left, take);
+      if (++port == links_.size()) port = 0;
+    }
+    if (++first_ == links_.size()) first_ = 0;
+    return done;
+  }
 
   // From a port whose answers come to this shard, the first that is free from a random one on (RFC
   // 6056, 3.3.1).
@@ -183,34 +219,52 @@ class PacketBackend {
 
   void begin() {
     if (std::exchange(begun_, true)) return;
-    link_->attach();
+    for (const auto& link : links_) link->attach();
   }
   void publish() {
-    if (options_.counters == nullptr) return;
-    publish_stack(stack_, *options_.counters);
-    if constexpr (requires { link_->counters(); }) {
-      publish_queue(link_->counters(), *options_.counters);
+    if (options_.counters != nullptr) publish_stack(stack_.tcp(), *options_.counters);
+    for (std::size_t port = 0; port < options_.port_counters.size(); ++port) {
+      queues::PortCounters& counters = *options_.port_counters[port];
+      publish_layer(stack_.ip(port), counters);
+      if constexpr (requires { links_[port]->counters(); }) {
+        publish_queue(links_[port]->counters(), counters);
+      }
     }
   }
   void start_once(Instant now) {
     if (!std::exchange(started_, true)) stack_.start(now);
   }
+  // Only when all are armed: a link that has something to say is not waited for.
   void sleep(Instant now, Instant until) {
-    if (until <= now || link_->unsent() || !link_->arm()) return;
-    const int interrupt = link_->interrupt_descriptor();
-    const Duration time = until - now;
-    if (sleep_.wait(interrupt, interrupt < 0 ? std::min(time, blind_.next(now)) : time))
-      link_->heard();
-    link_->disarm();
+    if (until <= now ||
+        std::ranges::any_of(links_, [](const auto& link) { return link->unsent(); }))
+      return;
+    std::size_t armed = 0;
+    while (armed < links_.size() && links_[armed]->arm()) ++armed;
+    if (armed == links_.size()) wait_for_links(now, until - now);
+    for (std::size_t port = 0; port < armed; ++port) links_[port]->disarm();
+  }
+  void wait_for_links(Instant now, Duration time) {
+    std::array<int, PacketSleep::descriptors_max> interrupts;
+    for (std::size_t port = 0; port < links_.size(); ++port) {
+      interrupts[port] = links_[port]->interrupt_descriptor();
+      if (interrupts[port] < 0) time = std::min(time, blind_.next(now));
+    }
+    const unsigned rang = sleep_.wait({interrupts.data(), links_.size()}, time);
+    for (std::size_t port = 0; port < links_.size(); ++port) {
+      if ((rang >> port & 1) != 0) links_[port]->heard();
+    }
   }
 
   const Options options_;
-  const std::unique_ptr<Link> link_;
+  const std::vector<std::unique_ptr<Link>> links_;
   RandomSource& random_;
-  WatchedPort port_;
+  Now now_{};
+  std::vector<WatchedPort> ports_;
   tcp::Stack stack_;
   PacketSleep sleep_;
   BlindSleep blind_;
+  std::size_t first_ = 0;  // link of the next poll
   std::uint32_t polls_ = 0;
   bool begun_ = false;
   bool started_ = false;

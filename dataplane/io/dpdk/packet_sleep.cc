@@ -37,13 +37,21 @@ bool PacketSleep::woken() {
   return true;
 }
 
-bool PacketSleep::wait(int descriptor, Duration at_most) {
-  std::array<pollfd, 2> ready{{{.fd = event_, .events = POLLIN, .revents = 0},
-                               {.fd = descriptor, .events = POLLIN, .revents = 0}}};
+unsigned PacketSleep::wait(std::span<const int> descriptors, Duration at_most) {
+  GODWIT_CHECK(descriptors.size() <= descriptors_max);
+  std::array<pollfd, 1 + descriptors_max> ready{{{.fd = event_, .events = POLLIN, .revents = 0}}};
+  nfds_t count = 1;
+  for (const int descriptor : descriptors) {
+    ready[count++] = {.fd = descriptor, .events = POLLIN, .revents = 0};
+  }
   const auto seconds = std::chrono::floor<std::chrono::seconds>(at_most);
   const timespec time{.tv_sec = seconds.count(), .tv_nsec = (at_most - seconds).count()};
-  ::ppoll(ready.data(), descriptor >= 0 ? 2 : 1, &time, nullptr);
-  return (ready[1].revents & POLLIN) != 0;
+  ::ppoll(ready.data(), count, &time, nullptr);
+  unsigned readable = 0;
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    if ((ready[i + 1].revents & POLLIN) != 0) readable |= 1U << i;
+  }
+  return readable;
 }
 
 }  // namespace godwit::dataplane::io::dpdk

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
+#include <span>
 
 #include "base/clock.h"
 
@@ -20,9 +22,10 @@ class PacketSleep {
   void wake();
   // Somebody has called wake() since the last time; then there is no sleeping this time.
   bool woken();
-  // Until a wake-up, until `descriptor` (unless negative) is readable, or for `at_most`. True when
-  // the descriptor was. A wake-up is left for woken().
-  bool wait(int descriptor, Duration at_most);
+  // Until a wake-up, until one of at most `descriptors_max` descriptors is readable (negative ones
+  // never are), or for `at_most`. A bit for each that was. A wake-up is left for woken().
+  static constexpr std::size_t descriptors_max = 4;
+  unsigned wait(std::span<const int> descriptors, Duration at_most);
 
  private:
   const int event_;

@@ -5,6 +5,7 @@ namespace godwit::dataplane::io::dpdk {
 
 namespace {
 
+using queues::PortMetric;
 using queues::StackMetric;
 
 // The reasons from one to another, as tcp::Drop lists them.
@@ -18,18 +19,7 @@ std::uint64_t drops_between(const tcp::IpCounters& ip, tcp::Drop first, tcp::Dro
 
 }  // namespace
 
-void publish_stack(const tcp::Stack& stack, queues::StackCounters& counters) {
-  using tcp::Drop;
-  const tcp::IpCounters& ip = stack.ip().counters();
-  counters.set(StackMetric::ignored_link,
-               drops_between(ip, Drop::short_frame, Drop::duplicate_address));
-  counters.set(StackMetric::ignored_ip,
-               drops_between(ip, Drop::bad_ip_header, Drop::group_address));
-  counters.set(StackMetric::ignored_transport,
-               drops_between(ip, Drop::bad_tcp_header, Drop::icmp_limited));
-  counters.set(StackMetric::ignored_outgoing,
-               drops_between(ip, Drop::no_route, Drop::address_not_ready));
-  const tcp::Tcp& tcp = stack.tcp();
+void publish_stack(const tcp::Tcp& tcp, queues::StackCounters& counters) {
   const tcp::Counters& seen = tcp.counters();
   counters.set(StackMetric::segments_received, seen.segments_in);
   counters.set(StackMetric::segments_sent, seen.segments_out);
@@ -52,13 +42,25 @@ void publish_stack(const tcp::Stack& stack, queues::StackCounters& counters) {
   counters.set(StackMetric::memory, tcp.memory_bytes());
 }
 
-void publish_queue(const QueueCounters& queue, queues::StackCounters& counters) {
-  counters.set(StackMetric::packets_received, queue.rx_packets);
-  counters.set(StackMetric::packets_sent, queue.tx_packets);
-  counters.set(StackMetric::packets_unsent_ring, queue.tx_dropped);
-  counters.set(StackMetric::packets_unsent_buffer, queue.no_buffers);
-  counters.set(StackMetric::packets_steered, queue.steered);
-  counters.set(StackMetric::packets_steered_lost, queue.steer_dropped);
+void publish_layer(const tcp::IpLayer& layer, queues::PortCounters& counters) {
+  using tcp::Drop;
+  const tcp::IpCounters& ip = layer.counters();
+  counters.set(PortMetric::ignored_link,
+               drops_between(ip, Drop::short_frame, Drop::duplicate_address));
+  counters.set(PortMetric::ignored_ip, drops_between(ip, Drop::bad_ip_header, Drop::group_address));
+  counters.set(PortMetric::ignored_transport,
+               drops_between(ip, Drop::bad_tcp_header, Drop::icmp_limited));
+  counters.set(PortMetric::ignored_outgoing,
+               drops_between(ip, Drop::no_route, Drop::address_not_ready));
+}
+
+void publish_queue(const QueueCounters& queue, queues::PortCounters& counters) {
+  counters.set(PortMetric::packets_received, queue.rx_packets);
+  counters.set(PortMetric::packets_sent, queue.tx_packets);
+  counters.set(PortMetric::packets_unsent_ring, queue.tx_dropped);
+  counters.set(PortMetric::packets_unsent_buffer, queue.no_buffers);
+  counters.set(PortMetric::packets_steered, queue.steered);
+  counters.set(PortMetric::packets_steered_lost, queue.steer_dropped);
 }
 
 }  // namespace godwit::dataplane::io::dpdk

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/io/dpdk/steering.h"
 
+#include <utility>
+
 #include "dataplane/tcp/wire/ethernet.h"
 #include "dataplane/tcp/wire/icmp.h"
 #include "dataplane/tcp/wire/ip.h"
@@ -26,8 +28,8 @@ bool is_question(const tcp::IpPacket& packet) {
 
 }  // namespace
 
-Steering::Steering(const Options& options, RandomSource& random)
-    : options_(options), hash_(random), wakers_(options.shards) {
+Steering::Steering(const Options& options, std::shared_ptr<const tcp::FlowHash> hash)
+    : options_(options), hash_(std::move(hash)), wakers_(options.shards) {
   for (std::size_t i = 0; i < std::size_t{options.shards} * options.shards; ++i) {
     rings_.push_back(std::make_unique<queues::SpscRing<rte_mbuf*>>(ring_capacity));
   }

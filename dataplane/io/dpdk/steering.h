@@ -44,13 +44,16 @@ class Steering {
     // above, the hardware's choice would be lost on it.
     std::uint16_t listening = 0;
   };
-  Steering(const Options& options, RandomSource& random);
+  Steering(const Options& options, RandomSource& random)
+      : Steering(options, std::make_shared<const tcp::FlowHash>(random)) {}
+  // With a hash that devices share, so that a connection has one owner whichever it comes by.
+  Steering(const Options& options, std::shared_ptr<const tcp::FlowHash> hash);
 
   // Of a frame that shard `receiver` took from the device: a shard, or everyone.
   std::uint16_t owner_of(MutableBytes frame, std::uint16_t receiver) const;
   // Of a connection, when it is by hash or opened by us.
   std::uint16_t owner_of(const tcp::Flow& flow) const {
-    return static_cast<std::uint16_t>(hash_.place(flow) % options_.shards);
+    return static_cast<std::uint16_t>(hash_->place(flow) % options_.shards);
   }
 
   std::uint16_t shards() const { return options_.shards; }
@@ -73,7 +76,7 @@ class Steering {
   std::uint16_t owner_of_packet(const tcp::IpPacket& packet, std::uint16_t receiver) const;
 
   const Options options_;
-  const tcp::FlowHash hash_;
+  const std::shared_ptr<const tcp::FlowHash> hash_;
   std::vector<std::unique_ptr<queues::SpscRing<rte_mbuf*>>> rings_;
   std::vector<std::function<void()>> wakers_;
 };

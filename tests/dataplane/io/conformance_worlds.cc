@@ -8,6 +8,7 @@ namespace godwit::dataplane::io {
 std::vector<NamedWorld> worlds() {
   return {{"memory", AnyWorld::of<Alike<MemoryWorld>>},
           {"packets", AnyWorld::of<Alike<PacketWorld>>},
+          {"packets_two_ports", AnyWorld::of<Alike<TwoPortWorld>>},
           {"uring", AnyWorld::of<Alike<UringWorld<AllFeatures>>>},
           {"uring_no_deferred_task_work", AnyWorld::of<Alike<UringWorld<NoDeferredTaskWork>>>},
           {"uring_no_direct_descriptors", AnyWorld::of<Alike<UringWorld<NoDirectDescriptors>>>},

@@ -61,6 +61,16 @@ class PacketWorld {
 
   // Shard 1 is the server, shard 2 the client.
   std::unique_ptr<Backend> make(std::uint16_t shard, const Limits& limits) {
+    return std::make_unique<Backend>(options_of(shard, limits), link_of(shard), random_);
+  }
+  Now now() {
+    now_ += std::chrono::milliseconds(1);
+    return {now_, {}};
+  }
+  void skip(Duration time) { now_ += time; }
+
+ protected:
+  static Backend::Options options_of(std::uint16_t shard, const Limits& limits) {
     Backend::Options options{.shard = shard, .stack = {}, .description = "a wire"};
     const auto number = static_cast<std::uint8_t>(shard);
     options.stack.network.mac = {{2, 0, 0, 0, 0, number}};
@@ -70,24 +80,39 @@ class PacketWorld {
     options.stack.tcp.send_queue_max = limits.send_queue_max;
     options.stack.tcp.buffer_bytes = limits.send_pool_bytes;
     options.stack.tcp.linger = limits.linger;
+    return options;
+  }
+  std::unique_ptr<WireLink> link_of(std::uint16_t shard) const {
     const bool is_server = shard == 1;
-    return std::make_unique<Backend>(
-        options,
-        std::make_unique<WireLink>(is_server ? to_server_ : to_client_,
-                                   is_server ? to_client_ : to_server_),
-        random_);
+    return std::make_unique<WireLink>(is_server ? to_server_ : to_client_,
+                                      is_server ? to_client_ : to_server_);
   }
-  Now now() {
-    now_ += std::chrono::milliseconds(1);
-    return {now_, {}};
-  }
-  void skip(Duration time) { now_ += time; }
+
+  SeededRandom random_{1};
 
  private:
   std::shared_ptr<WireLink::Frames> to_server_ = std::make_shared<WireLink::Frames>();
   std::shared_ptr<WireLink::Frames> to_client_ = std::make_shared<WireLink::Frames>();
-  SeededRandom random_{1};
   Instant now_{std::chrono::hours(1)};
+};
+
+// The same, where both have another port before that of the wire, on a network of its own with
+// nobody else in it.
+class TwoPortWorld : public PacketWorld {
+ public:
+  std::unique_ptr<Backend> make(std::uint16_t shard, const Limits& limits) {
+    Backend::Options options = options_of(shard, limits);
+    options.stack.more_networks = {options.stack.network};
+    const auto number = static_cast<std::uint8_t>(shard);
+    options.stack.network.mac = {{2, 0, 0, 0, 1, number}};
+    options.stack.network.addresses = {
+        *parse_ip_prefix("198.51." + std::to_string(shard) + ".1/24")};
+    std::vector<std::unique_ptr<WireLink>> links;
+    links.push_back(std::make_unique<WireLink>(std::make_shared<WireLink::Frames>(),
+                                               std::make_shared<WireLink::Frames>()));
+    links.push_back(link_of(shard));
+    return std::make_unique<Backend>(options, std::move(links), random_);
+  }
 };
 
 }  // namespace godwit::dataplane::io
