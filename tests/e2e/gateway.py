@@ -61,11 +61,15 @@ class Gateway:
         self.process = None
         self.operator_key = ""
 
-    def start(self):
+    def words(self):
         words = [program("godwitd"), "--data", self.data, "--listen", f"{self.host}:{self.port}",
                  "--metrics", "127.0.0.1:0", "--shards", str(self.shards)]
         if USERSPACE:
             words += ["--io", "dpdk", "--vdev", f"net_tap0,iface=gwe{self.network}", "--address", f"{self.host}/24"]
+        return words
+
+    def start(self):
+        words = self.words()
         if self.config is not None:
             self.configure(self.config)
             words += ["--config", os.path.join(self.folder, "godwit.toml")]
@@ -136,10 +140,10 @@ class Gateway:
         return subprocess.run([program("godwitctl"), "--socket", self.socket, *words],
                               capture_output=True, text=True, timeout=30, check=False)
 
-    def metric(self, name):
-        """A number of the metrics page, over all shards."""
+    def metric(self, name, label=""):
+        """A number of the metrics page, over all shards and whatever else has this label."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as page:
-            lines = re.findall(rf"^godwit_{name}(?:{{.*}})? (\S+)$", page.read().decode(), re.M)
+            lines = re.findall(rf"^godwit_{name}(?:{{.*{label}.*}})? (\S+)$", page.read().decode(), re.M)
         if not lines:
             raise AssertionError(f"no metric {name}")
         return sum(float(value) for value in lines)
