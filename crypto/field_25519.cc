@@ -68,19 +68,26 @@ Field25519 Field25519::operator-(const Field25519& other) const {
   return difference;
 }
 
-// Each sum is below 2^111, so that what is carried fits into 64 bits with 19 times it. Inlined, so
-// that the sums stay in registers: an inversion is 254 of these one after another.
+// Each sum is below 2^111, so that what is above a limb fits into 64 bits with 19 times it. All
+// limbs are carried at once, twice: one after another would be most of the time of an inversion,
+// which is 254 of these that wait for each other. Inlined, so that the sums stay in registers.
 [[gnu::always_inline]] inline Field25519 Field25519::of_products(const std::array<Wide, 5>& sums) {
   Limbs limbs;
-  Wide above = 0;
+  Limbs above;
   for (std::size_t i = 0; i < limbs.size(); ++i) {
-    const Wide sum = sums[i] + above;
-    limbs[i] = static_cast<std::uint64_t>(sum) & limb_mask;
-    above = sum >> limb_bits;
+    limbs[i] = static_cast<std::uint64_t>(sums[i]) & limb_mask;
+    above[i] = static_cast<std::uint64_t>(sums[i] >> limb_bits);
   }
-  limbs[0] += 19 * static_cast<std::uint64_t>(above);
-  limbs[1] += limbs[0] >> limb_bits;
-  limbs[0] &= limb_mask;
+  for (int pass = 0; pass < 2; ++pass) {
+    if (pass == 1) {
+      for (std::size_t i = 0; i < limbs.size(); ++i) {
+        above[i] = limbs[i] >> limb_bits;
+        limbs[i] &= limb_mask;
+      }
+    }
+    limbs[0] += 19 * above[4];
+    for (std::size_t i = 1; i < limbs.size(); ++i) limbs[i] += above[i - 1];
+  }
   return Field25519(limbs);
 }
 

@@ -17,11 +17,8 @@ KeyPair KeyPair::generate(RandomSource& random) {
 }
 
 KeyPair KeyPair::from_private(std::span<const std::uint8_t, 32> private_key) {
-  constexpr PublicKey base{9};
   KeyPair pair{Secret<32>(private_key), {}};
-  // The base point times a clamped number is never the neutral element, so this cannot fail.
-  GODWIT_CHECK(
-      x25519::multiply({.out = pair.public_key, .scalar = pair.private_key, .point = base}));
+  x25519::multiply_base({.out = pair.public_key, .scalar = pair.private_key});
   publish(pair.public_key.data(), pair.public_key.size());
   return pair;
 }
@@ -30,6 +27,16 @@ bool diffie_hellman(Secret<32>& out, const PrivateKey& local, const PublicKey& r
   if (x25519::multiply({.out = out.writable(), .scalar = local, .point = remote})) return true;
   out.wipe();
   return false;
+}
+
+std::pair<bool, bool> diffie_hellman_two(const Agreement& first, const Agreement& second) {
+  const auto call = [](const Agreement& one) {
+    return x25519::Multiply{.out = one.out.writable(), .scalar = one.local, .point = one.remote};
+  };
+  const std::pair<bool, bool> done = x25519::multiply_two(call(first), call(second));
+  if (!done.first) first.out.wipe();
+  if (!done.second) second.out.wipe();
+  return done;
 }
 
 }  // namespace godwit::crypto

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/random.h"
@@ -29,5 +30,14 @@ struct KeyPair {
 // is then wiped.
 [[nodiscard]] bool diffie_hellman(Secret<32>& out, const PrivateKey& local,
                                   const PublicKey& remote);
+
+struct Agreement {
+  Secret<32>& out;
+  const PrivateKey& local;
+  const PublicKey& remote;
+};
+// The same, two at once, which costs less than one after another. What was false is wiped.
+[[nodiscard]] std::pair<bool, bool> diffie_hellman_two(const Agreement& first,
+                                                       const Agreement& second);
 
 }  // namespace godwit::crypto

@@ -85,7 +85,7 @@ BENCHMARK(noise_ik_hfs_aesgcm);
 BENCHMARK(noise_xx_chachapoly);
 BENCHMARK(noise_xx_hfs_chachapoly);
 
-// The Diffie-Hellman operation that a handshake consists of.
+// What a handshake's Diffie-Hellmans consist of: one of its own, two at once, and a key pair.
 void x25519(benchmark::State& state) {
   SeededRandom random(2);
   const KeyPair local = KeyPair::generate(random);
@@ -97,7 +97,24 @@ void x25519(benchmark::State& state) {
     }
   }
 }
+void x25519_two(benchmark::State& state) {
+  SeededRandom random(2);
+  const std::array<KeyPair, 2> local = {KeyPair::generate(random), KeyPair::generate(random)};
+  const KeyPair remote = KeyPair::generate(random);
+  std::array<Secret<32>, 2> shared;
+  for (auto _ : state) {
+    const auto made = diffie_hellman_two({shared[0], local[0].private_key, remote.public_key},
+                                         {shared[1], local[1].private_key, remote.public_key});
+    if (!made.first || !made.second) return state.SkipWithError("a point of small order");
+  }
+}
+void x25519_key_pair(benchmark::State& state) {
+  SeededRandom random(2);
+  for (auto _ : state) benchmark::DoNotOptimize(KeyPair::generate(random));
+}
 BENCHMARK(x25519);
+BENCHMARK(x25519_two);
+BENCHMARK(x25519_key_pair);
 
 }  // namespace
 }  // namespace godwit::crypto

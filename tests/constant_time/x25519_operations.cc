@@ -5,28 +5,73 @@
 #include "tests/constant_time/operations.h"
 #include "tests/crypto/plain_lanes.h"
 
-// Valgrind does not know the instructions of the fast ladder. Its source is a template, and goes
-// through memcheck here with plain lanes.
+// Valgrind does not know the instructions of the ladder of five limbs. All sources are templates,
+// and go through memcheck here with plain lanes, in both fields; those of AVX2, which it knows, as
+// they are too.
 
 namespace godwit::constant_time {
 namespace {
 
 using namespace crypto;
+using testing::FiveLimbs;
+using testing::TenLimbs;
+using Point = std::array<std::uint8_t, 32>;
 
+template <x25519::LadderFunction run>
 void ladder() {
   HiddenRandom random;
   Secret<32> scalar;
-  std::array<std::uint8_t, 32> point{9};
-  std::array<std::uint8_t, 32> out;
+  Point point{9};
+  Point out;
   for (int round = 0; round < 2; ++round) {
     random.fill(scalar.writable());
-    GODWIT_CHECK(x25519::multiply(
-        {.out = out, .scalar = scalar, .point = point, .ladder = &testing::plain_ladder}));
+    GODWIT_CHECK(x25519::multiply({.out = out, .scalar = scalar, .point = point, .ladder = run}));
     point = out;  // a secret one
   }
 }
 
-constexpr std::array operations = {Operation{"x25519_ladder", ladder}};
+template <x25519::PairFunction run>
+void pair() {
+  HiddenRandom random;
+  std::array<Secret<32>, 2> scalars;
+  std::array<Point, 2> points{Point{9}, Point{9}};
+  for (int round = 0; round < 2; ++round) {
+    std::array<Point, 2> outs;
+    for (Secret<32>& scalar : scalars) random.fill(scalar.writable());
+    const auto made =
+        x25519::multiply_two({.out = outs[0], .scalar = scalars[0], .point = points[0]},
+                             {.out = outs[1], .scalar = scalars[1], .point = points[1]}, run);
+    GODWIT_CHECK(made.first && made.second);
+    points = outs;  // secret ones
+  }
+}
+
+template <x25519::BaseFunction run>
+void base() {
+  HiddenRandom random;
+  Secret<32> scalar;
+  random.fill(scalar.writable());
+  Point out;
+  x25519::multiply_base({.out = out, .scalar = scalar, .base = run});
+}
+
+// Nothing on a processor without AVX2, where this code does not run.
+template <void (*run)()>
+void with_avx2() {
+  if (__builtin_cpu_supports("avx2")) run();
+}
+
+constexpr std::array operations = {
+    Operation{"x25519_ladder_5", ladder<&testing::plain_ladder<FiveLimbs>>},
+    Operation{"x25519_ladder_10", ladder<&testing::plain_ladder<TenLimbs>>},
+    Operation{"x25519_ladder_avx2", with_avx2<ladder<&x25519::ladder_avx2>>},
+    Operation{"x25519_pair_5", pair<&testing::plain_pair<FiveLimbs>>},
+    Operation{"x25519_pair_10", pair<&testing::plain_pair<TenLimbs>>},
+    Operation{"x25519_pair_avx2", with_avx2<pair<&x25519::pair_avx2>>},
+    Operation{"x25519_base_5", base<&testing::plain_base<FiveLimbs>>},
+    Operation{"x25519_base_10", base<&testing::plain_base<TenLimbs>>},
+    Operation{"x25519_base_avx2", with_avx2<base<&x25519::base_avx2>>},
+};
 
 }  // namespace
 

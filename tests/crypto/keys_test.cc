@@ -76,6 +76,41 @@ TEST(X25519, PointOfSmallOrderIsRefusedAndLeavesNothing) {
   }
 }
 
+TEST(X25519, TwoAtOnceAreTheTwo) {
+  SeededRandom random(2);
+  const KeyPair local = KeyPair::generate(random);
+  const KeyPair other = KeyPair::generate(random);
+  const KeyPair remote = KeyPair::generate(random);
+  std::array<Secret<32>, 2> alone;
+  ASSERT_TRUE(diffie_hellman(alone[0], local.private_key, remote.public_key));
+  ASSERT_TRUE(diffie_hellman(alone[1], other.private_key, remote.public_key));
+  std::array<Secret<32>, 2> both;
+  const auto made = diffie_hellman_two({both[0], local.private_key, remote.public_key},
+                                       {both[1], other.private_key, remote.public_key});
+  ASSERT_TRUE(made.first && made.second);
+  EXPECT_TRUE(both[0].equals(alone[0]));
+  EXPECT_TRUE(both[1].equals(alone[1]));
+}
+
+TEST(X25519, OfTwoAtOnceOnlyTheOneOfSmallOrderIsRefused) {
+  SeededRandom random(3);
+  const KeyPair local = KeyPair::generate(random);
+  const KeyPair remote = KeyPair::generate(random);
+  Secret<32> alone;
+  ASSERT_TRUE(diffie_hellman(alone, local.private_key, remote.public_key));
+  constexpr PublicKey small{1};
+  for (const bool first_is_small : {true, false}) {
+    Secret<32> first = local.private_key.copy();
+    Secret<32> second = local.private_key.copy();
+    const auto made =
+        diffie_hellman_two({first, local.private_key, first_is_small ? small : remote.public_key},
+                           {second, local.private_key, first_is_small ? remote.public_key : small});
+    EXPECT_EQ(made, std::pair(!first_is_small, first_is_small));
+    EXPECT_TRUE((first_is_small ? second : first).equals(alone));
+    EXPECT_TRUE((first_is_small ? first : second).equals(Secret<32>()));
+  }
+}
+
 TEST(KeyPair, GeneratedFromTheSourceGiven) {
   SeededRandom first(7);
   SeededRandom same(7);

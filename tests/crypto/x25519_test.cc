@@ -7,42 +7,101 @@
 #include "tests/crypto/plain_lanes.h"
 #include "tests/crypto/vectors.h"
 
-// Our ladder, on this processor's vectors and on plain ones, against libsodium's; RFC 7748's own
-// and Wycheproof's vectors go through whichever is this machine's, in keys_test and
+// Our ladders and combs, on this processor's vectors and on plain ones, against libsodium's; RFC
+// 7748's own and Wycheproof's vectors go through whichever is this machine's, in keys_test and
 // wycheproof_test.
 
 namespace godwit::crypto {
 namespace {
 
+using x25519::BaseFunction;
 using x25519::LadderFunction;
+using x25519::PairFunction;
 using Point = std::array<std::uint8_t, 32>;
 
-struct NamedLadder {
+template <typename Function>
+struct Named {
   const char* name;
-  LadderFunction run;
+  Function run;
 };
-// All that this processor can run: the plain one has the same source wherever it is.
-std::vector<NamedLadder> ladders() {
-  std::vector<NamedLadder> all{{"plain", &testing::plain_ladder}};
-  if (x25519::fastest_ladder() != nullptr) all.push_back({"ifma", x25519::fastest_ladder()});
+const bool has_avx2 = __builtin_cpu_supports("avx2");
+const bool has_ifma = __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vl");
+
+// All that this processor can run: the plain ones have the same source wherever they are.
+template <typename Function>
+std::vector<Named<Function>> those_that_run(std::vector<Named<Function>> plain, Function avx2) {
+  if (has_avx2) plain.push_back({"avx2", avx2});
+  return plain;
+}
+std::vector<Named<LadderFunction>> ladders() {
+  auto all =
+      those_that_run<LadderFunction>({{"five_limbs", &testing::plain_ladder<testing::FiveLimbs>},
+                                      {"ten_limbs", &testing::plain_ladder<testing::TenLimbs>}},
+                                     &x25519::ladder_avx2);
+  if (has_ifma) all.push_back({"ifma", &x25519::ladder_ifma});
   return all;
 }
+std::vector<Named<PairFunction>> pairs() {
+  return those_that_run<PairFunction>({{"five_limbs", &testing::plain_pair<testing::FiveLimbs>},
+                                       {"ten_limbs", &testing::plain_pair<testing::TenLimbs>},
+                                       {"none", nullptr}},
+                                      &x25519::pair_avx2);
+}
+std::vector<Named<BaseFunction>> bases() {
+  return those_that_run<BaseFunction>({{"five_limbs", &testing::plain_base<testing::FiveLimbs>},
+                                       {"ten_limbs", &testing::plain_base<testing::TenLimbs>},
+                                       {"none", nullptr}},
+                                      &x25519::base_avx2);
+}
 
-class X25519Ladder : public ::testing::TestWithParam<NamedLadder> {
+// What libsodium makes of the two; none for a point of small order.
+std::optional<Point> by_libsodium(const Secret<32>& scalar, const Point& point) {
+  Point out{};
+  const bool made =
+      x25519::multiply({.out = out, .scalar = scalar, .point = point, .ladder = nullptr});
+  return made ? std::optional(out) : std::nullopt;
+}
+void expect_is(bool made, const Point& ours, const std::optional<Point>& theirs) {
+  ASSERT_EQ(made, theirs.has_value());
+  ASSERT_EQ(to_hex(ours), to_hex(theirs.value_or(Point{})));
+}
+
+class X25519Ladder : public ::testing::TestWithParam<Named<LadderFunction>> {
  protected:
   void expect_as_libsodium(const Secret<32>& scalar, const Point& point) {
-    Point theirs{};
+    SCOPED_TRACE(to_hex(scalar.bytes()) + " " + to_hex(point));
     Point ours{};
-    const bool expected =
-        x25519::multiply({.out = theirs, .scalar = scalar, .point = point, .ladder = nullptr});
-    ASSERT_EQ(
-        x25519::multiply({.out = ours, .scalar = scalar, .point = point, .ladder = GetParam().run}),
-        expected);
-    if (expected) {
-      ASSERT_EQ(to_hex(ours), to_hex(theirs)) << to_hex(scalar.bytes()) << " " << to_hex(point);
-    } else {
-      ASSERT_EQ(ours, Point{});
-    }
+    const bool made =
+        x25519::multiply({.out = ours, .scalar = scalar, .point = point, .ladder = GetParam().run});
+    expect_is(made, ours, by_libsodium(scalar, point));
+  }
+};
+
+class X25519Pair : public ::testing::TestWithParam<Named<PairFunction>> {
+ protected:
+  struct One {
+    const Secret<32>& scalar;
+    const Point& point;
+  };
+  void expect_as_libsodium(const One& first, const One& second) {
+    SCOPED_TRACE(to_hex(first.scalar.bytes()) + " " + to_hex(first.point) + ", " +
+                 to_hex(second.scalar.bytes()) + " " + to_hex(second.point));
+    std::array<Point, 2> ours{};
+    const auto made = x25519::multiply_two(
+        {.out = ours[0], .scalar = first.scalar, .point = first.point},
+        {.out = ours[1], .scalar = second.scalar, .point = second.point}, GetParam().run);
+    expect_is(made.first, ours[0], by_libsodium(first.scalar, first.point));
+    expect_is(made.second, ours[1], by_libsodium(second.scalar, second.point));
+  }
+};
+
+class X25519Base : public ::testing::TestWithParam<Named<BaseFunction>> {
+ protected:
+  void expect_as_libsodium(const Secret<32>& scalar) {
+    SCOPED_TRACE(to_hex(scalar.bytes()));
+    Point ours{};
+    x25519::multiply_base({.out = ours, .scalar = scalar, .base = GetParam().run});
+    expect_is(true, ours, by_libsodium(scalar, Point{9}));
   }
 };
 
@@ -67,7 +126,7 @@ std::vector<Point> edges() {
   return points;
 }
 
-TEST_P(X25519Ladder, EdgesOfTheFieldAndOfScalars) {
+std::vector<Secret<32>> edge_scalars() {
   SeededRandom random(1);
   std::vector<Secret<32>> scalars;
   for (const std::uint8_t fill : {0x00, 0xff, 0x55, 0xaa}) {
@@ -75,8 +134,32 @@ TEST_P(X25519Ladder, EdgesOfTheFieldAndOfScalars) {
     std::ranges::fill(scalar.writable(), fill);
   }
   random.fill(scalars.emplace_back().writable());
-  for (const Secret<32>& scalar : scalars) {
+  return scalars;
+}
+
+// The points of order 1, 2, 4 and 8, and of orders 2 and 4 on the twist, and p and p + 1 for 0 and
+// 1: every u below 2^255 that gives zeros.
+std::vector<Point> points_of_small_order() {
+  std::vector<Point> points;
+  for (const char* hex : {"0000000000000000000000000000000000000000000000000000000000000000",
+                          "0100000000000000000000000000000000000000000000000000000000000000",
+                          "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+                          "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+                          "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+                          "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+                          "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"}) {
+    points.push_back(testing::unhex_array<32>(hex));
+  }
+  return points;
+}
+
+TEST_P(X25519Ladder, EdgesOfTheFieldAndOfScalars) {
+  for (const Secret<32>& scalar : edge_scalars()) {
     for (const Point& point : edges()) expect_as_libsodium(scalar, point);
+    for (const Point& point : points_of_small_order()) {
+      ASSERT_FALSE(by_libsodium(scalar, point));
+      expect_as_libsodium(scalar, point);
+    }
   }
 }
 
@@ -117,8 +200,100 @@ TEST_P(X25519Ladder, EveryBitOfTheScalarCounts) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Lanes, X25519Ladder, ::testing::ValuesIn(ladders()),
-                         [](const auto& each) { return each.param.name; });
+// Either of the two, or both, may be zeros, and the other is not touched by it.
+TEST_P(X25519Pair, EdgesOfTheFieldBesideAPointLikeAnyOther) {
+  SeededRandom random(5);
+  Secret<32> other;
+  Point any;
+  random.fill(other.writable());
+  random.fill(any);
+  std::vector<Point> points = edges();
+  std::ranges::copy(points_of_small_order(), std::back_inserter(points));
+  for (const Secret<32>& scalar : edge_scalars()) {
+    for (const Point& point : points) {
+      expect_as_libsodium({scalar, point}, {other, any});
+      expect_as_libsodium({other, any}, {scalar, point});
+    }
+  }
+  for (const Point& point : points_of_small_order()) {
+    expect_as_libsodium({other, point}, {other, points.front()});
+  }
+}
+
+TEST_P(X25519Pair, RandomPointsAndScalars) {
+  SeededRandom random(6);
+  std::array<Secret<32>, 2> scalars;
+  std::array<Point, 2> points;
+  for (int round = 0; round < 300; ++round) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      random.fill(scalars[i].writable());
+      random.fill(points[i]);
+    }
+    expect_as_libsodium({scalars[0], points[0]}, {scalars[1], points[1]});
+    expect_as_libsodium({scalars[0], points[0]}, {scalars[1], points[0]});
+  }
+}
+
+TEST_P(X25519Pair, EveryBitOfEitherScalarCounts) {
+  SeededRandom random(7);
+  std::array<Secret<32>, 2> scalars;
+  Point point;
+  random.fill(point);
+  for (Secret<32>& scalar : scalars) random.fill(scalar.writable());
+  for (unsigned bit = 0; bit < 256; ++bit) {
+    for (Secret<32>& scalar : scalars) {
+      scalar.data()[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+      expect_as_libsodium({scalars[0], point}, {scalars[1], point});
+    }
+  }
+}
+
+TEST_P(X25519Base, EdgesOfScalars) {
+  for (const Secret<32>& scalar : edge_scalars()) expect_as_libsodium(scalar);
+}
+
+TEST_P(X25519Base, EveryDigitOfEveryBlockAndPlace) {
+  // All teeth of a block at a place, of either sign, beside none and beside all of the others.
+  for (const std::uint8_t rest : {0x00, 0xff}) {
+    for (unsigned column = 0; column < 64; ++column) {
+      for (unsigned teeth = 0; teeth < 16; ++teeth) {
+        Secret<32> scalar;
+        std::ranges::fill(scalar.writable(), rest);
+        for (unsigned tooth = 0; tooth < 4; ++tooth) {
+          const unsigned bit = 64 * tooth + column + 3;  // of 8j, where the digit is of j
+          if (bit >= 256) continue;
+          const auto mask = static_cast<std::uint8_t>(1u << bit % 8);
+          std::uint8_t& byte = scalar.data()[bit / 8];
+          byte = static_cast<std::uint8_t>((byte & ~mask) | ((teeth >> tooth & 1) != 0 ? mask : 0));
+        }
+        expect_as_libsodium(scalar);
+      }
+    }
+  }
+}
+
+TEST_P(X25519Base, RandomScalars) {
+  SeededRandom random(8);
+  Secret<32> scalar;
+  for (int round = 0; round < 500; ++round) {
+    random.fill(scalar.writable());
+    expect_as_libsodium(scalar);
+  }
+}
+
+constexpr auto name_of = [](const auto& each) { return each.param.name; };
+INSTANTIATE_TEST_SUITE_P(Lanes, X25519Ladder, ::testing::ValuesIn(ladders()), name_of);
+INSTANTIATE_TEST_SUITE_P(Lanes, X25519Pair, ::testing::ValuesIn(pairs()), name_of);
+INSTANTIATE_TEST_SUITE_P(Lanes, X25519Base, ::testing::ValuesIn(bases()), name_of);
+
+// The choice that is made at run time.
+TEST(X25519, TheFastestThatTheProcessorHas) {
+  const LadderFunction ladder =
+      has_ifma ? &x25519::ladder_ifma : (has_avx2 ? &x25519::ladder_avx2 : nullptr);
+  EXPECT_EQ(x25519::fastest_ladder(), ladder);
+  EXPECT_EQ(x25519::fastest_pair(), has_avx2 && !has_ifma ? &x25519::pair_avx2 : nullptr);
+  EXPECT_EQ(x25519::fastest_base(), has_avx2 ? &x25519::base_avx2 : nullptr);
+}
 
 }  // namespace
 }  // namespace godwit::crypto
