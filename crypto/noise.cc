@@ -2,6 +2,7 @@
 #include "crypto/noise.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "crypto/cipher.h"
@@ -46,6 +47,29 @@ std::string protocol_name(NoisePattern pattern, NoiseSuite suite) {
          (is_hybrid(pattern) ? "+ML-KEM-768" : "") + std::string(rest);
 }
 
+// What a DH token is computed from: one of this side's pairs, one of the peer's keys.
+struct DhKeys {
+  const KeyPair& local;
+  const std::optional<PublicKey>& remote;
+};
+
+// The DH token after the one at the front whose keys are known by then too; none when there is no
+// such. `reads`: s replaces the peer's key, where a writer sends its own, which it has.
+std::optional<Token> dh_token_ahead(std::span<const Token> tokens, bool reads) {
+  for (const Token token : tokens.subspan(1)) {
+    if (token == Token::e || (token == Token::s && reads)) return std::nullopt;
+    if (noise_token_is_dh(token)) return token;
+  }
+  return std::nullopt;
+}
+
+// A DH that was computed together with the one before it.
+struct DhAhead {
+  Token token;
+  bool valid = false;
+  Secret<32> shared{};
+};
+
 // CipherState and SymmetricState (sections 5.1, 5.2) and the handshake's keys (5.3).
 struct NoiseHandshake::State {
   NoisePattern pattern{};
@@ -69,6 +93,7 @@ struct NoiseHandshake::State {
   // Ours from e1 to ekem1, and the peer's; most handshakes never hold both, nor either for long.
   std::unique_ptr<MlKem768::PrivateKey> e1;
   std::unique_ptr<MlKem768::PublicKey> re1;
+  std::optional<DhAhead> dh_ahead;  // within a message only
 
   std::size_t hash_length() const { return hash_size(suite.hash); }
   Bytes h_bytes() const { return Bytes(h.bytes()).first(hash_length()); }
@@ -104,23 +129,17 @@ struct NoiseHandshake::State {
     return true;
   }
 
-  bool mix_dh(const KeyPair& local, const std::optional<PublicKey>& remote) {
-    Secret<32> shared;
-    if (!remote || !diffie_hellman(shared, local.private_key, *remote)) return false;
-    mix_key(shared.bytes());
-    return true;
-  }
   // ee, es, se, ss of section 5.3: the first letter is Alice's key, the second Bob's.
-  bool mix_token(Token token) {
+  DhKeys dh_keys(Token token) const {
     switch (token) {
       case Token::ee:
-        return mix_dh(e, re);
+        return {e, re};
       case Token::es:
-        return alice ? mix_dh(e, rs) : mix_dh(s, re);
+        return alice ? DhKeys{e, rs} : DhKeys{s, re};
       case Token::se:
-        return alice ? mix_dh(s, re) : mix_dh(e, rs);
+        return alice ? DhKeys{s, re} : DhKeys{e, rs};
       default:
-        return mix_dh(s, rs);
+        return {s, rs};
     }
   }
 
@@ -140,6 +159,7 @@ struct NoiseHandshake::State {
   void write_sealed(Bytes plain, MutableBytes& out);
   void write_e1(MutableBytes& out, RandomSource& random);
   bool write_ekem1(MutableBytes& out, RandomSource& random);
+  bool mix_dh(std::span<const Token> tokens);
   bool write_tokens(MutableBytes& out, RandomSource& random);
   bool read_sealed(Bytes& in, MutableBytes plain);
   bool read_ekem1(Bytes& in);
@@ -236,11 +256,37 @@ bool NoiseHandshake::State::write_ekem1(MutableBytes& out, RandomSource& random)
   return true;
 }
 
+// The DH token at the front, and with it the one ahead, since two at once cost less.
+bool NoiseHandshake::State::mix_dh(std::span<const Token> tokens) {
+  if (dh_ahead && dh_ahead->token == tokens.front()) {
+    const DhAhead ahead = *std::exchange(dh_ahead, std::nullopt);
+    if (ahead.valid) mix_key(ahead.shared.bytes());
+    return ahead.valid;
+  }
+  const DhKeys keys = dh_keys(tokens.front());
+  if (!keys.remote) return false;
+  Secret<32> shared;
+  const Agreement agreement{shared, keys.local.private_key, *keys.remote};
+  bool valid = false;
+  const auto next = dh_token_ahead(tokens, !my_turn());
+  if (next && dh_keys(*next).remote) {
+    const DhKeys next_keys = dh_keys(*next);
+    dh_ahead.emplace(*next);
+    std::tie(valid, dh_ahead->valid) = diffie_hellman_two(
+        agreement, {dh_ahead->shared, next_keys.local.private_key, *next_keys.remote});
+  } else {
+    valid = diffie_hellman(shared, agreement.local, agreement.remote);
+  }
+  if (valid) mix_key(shared.bytes());
+  return valid;
+}
+
 // False when a key of the peer's is none. `out` has write_size() bytes; what is left of it is the
 // payload's.
 bool NoiseHandshake::State::write_tokens(MutableBytes& out, RandomSource& random) {
-  for (const Token token : noise_pattern_info(pattern).messages[message]) {
-    switch (token) {
+  auto tokens = noise_pattern_info(pattern).messages[message];
+  for (; !tokens.empty(); tokens = tokens.subspan(1)) {
+    switch (tokens.front()) {
       case Token::e:
         if (!has_e) e = KeyPair::generate(random);
         has_e = true;
@@ -258,7 +304,7 @@ bool NoiseHandshake::State::write_tokens(MutableBytes& out, RandomSource& random
         if (!write_ekem1(out, random)) return false;
         break;
       default:
-        if (!mix_token(token)) return false;
+        if (!mix_dh(tokens)) return false;
     }
   }
   return true;
@@ -304,8 +350,9 @@ bool NoiseHandshake::State::read_ekem1(Bytes& in) {
 
 // What is left of `in` afterwards is the payload.
 bool NoiseHandshake::State::read_tokens(Bytes& in) {
-  for (const Token token : noise_pattern_info(pattern).messages[message]) {
-    switch (token) {
+  auto tokens = noise_pattern_info(pattern).messages[message];
+  for (; !tokens.empty(); tokens = tokens.subspan(1)) {
+    switch (tokens.front()) {
       case Token::e:
         if (in.size() < PublicKey{}.size()) return false;
         re.emplace();
@@ -327,7 +374,7 @@ bool NoiseHandshake::State::read_tokens(Bytes& in) {
         if (!read_ekem1(in)) return false;
         break;
       default:
-        if (!mix_token(token)) return false;
+        if (!mix_dh(tokens)) return false;
     }
   }
   return true;

@@ -73,6 +73,10 @@ constexpr std::size_t noise_token_size(NoiseToken token) {
 constexpr bool noise_token_sealed(NoiseToken token) {
   return token != NoiseToken::e && noise_token_size(token) > 0;
 }
+// Whether it mixes in a Diffie-Hellman.
+constexpr bool noise_token_is_dh(NoiseToken token) {
+  return token >= NoiseToken::ee && token <= NoiseToken::ss;
+}
 // Whether there is a key from then on.
 constexpr bool noise_token_mixes_key(NoiseToken token) {
   return token == NoiseToken::ekem1 || noise_token_size(token) == 0;
