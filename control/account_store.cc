@@ -190,8 +190,17 @@ Result<std::optional<Account>> AccountStore::find(std::string_view user) {
                   .user = std::string(user),
                   .status = status_of(found.integer(1)),
                   .created_s = found.integer(2)};
+  if (Result<void> listed = list_devices_and_blocks(account); !listed) {
+    found.reset();
+    return std::unexpected(listed.error());
+  }
+  // Only now: while its row is there SQLite keeps one read transaction for all three, where each by
+  // itself would lock and unlock the file.
   found.reset();
+  return std::optional(std::move(account));
+}
 
+Result<void> AccountStore::list_devices_and_blocks(Account& account) {
   Statement& devices = statements_.list_devices;
   devices.bind(1, static_cast<std::int64_t>(account.id));
   for (;;) {
@@ -218,7 +227,7 @@ Result<std::optional<Account>> AccountStore::find(std::string_view user) {
     if (!*block_row) break;
     account.blocks.emplace_back(blocks.text(0));
   }
-  return std::optional(std::move(account));
+  return {};
 }
 
 Result<std::vector<AccountSummary>> AccountStore::list(std::string_view after,

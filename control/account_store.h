@@ -150,6 +150,7 @@ class AccountStore {
       : options_(options), database_(std::move(database)) {}
   Result<void> prepare_schema();
   Result<void> prepare_statements();
+  Result<void> list_devices_and_blocks(Account& account);
   // Runs `work` in a transaction of its own.
   template <typename Work>
   Result<void> transact(Work&& work);
