@@ -11,10 +11,6 @@
 // What ladders and combs ask of vector instructions, written out for four numbers: those of both
 // fields, so that each field goes through every one of them. Thread safe.
 
-// How a function takes a vector in registers depends on the processor it is compiled for; all of
-// these are inlined or stay in one file.
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace godwit::crypto::testing {
 
 struct PlainLanes {
