@@ -10,9 +10,10 @@ namespace godwit::dataplane::tcp {
 
 struct Counters {
   std::uint64_t segments_in = 0;
-  std::uint64_t segments_out = 0;
-  std::uint64_t bytes_in = 0;   // given to users
-  std::uint64_t bytes_out = 0;  // taken from users
+  std::uint64_t segments_out = 0;  // those that left uncut, too
+  std::uint64_t uncut_out = 0;     // several segments as one, for the port to cut
+  std::uint64_t bytes_in = 0;      // given to users
+  std::uint64_t bytes_out = 0;     // taken from users
 
   std::uint64_t active_opens = 0;
   std::uint64_t passive_opens = 0;

@@ -10,6 +10,16 @@
 
 namespace godwit::dataplane::tcp {
 
+namespace {
+
+// Beside itself.
+void count_uncut(Counters& counters, const SegmentOut& segment) {
+  ++counters.uncut_out;
+  counters.segments_out += (payload_size(segment) - 1) / segment.segment_size;
+}
+
+}  // namespace
+
 // As many as fit (RFC 2018, 3): 40 bytes of options hold four, or three beside timestamps, and a
 // segment with data has what its data leaves of the MSS (RFC 6691).
 void Tcp::add_sack_blocks(Connection& connection, SegmentOut& segment) {
@@ -53,6 +63,8 @@ void Tcp::emit(Connection& connection, const Output& output, Instant now) {
   if (connection.sack && (output.flags & Flags::ack) != 0) {
     add_sack_blocks(connection, segment);
   }
+  segment.segment_size = output.segment_size;
+  if (output.segment_size > 0) count_uncut(counters_, segment);
   ++counters_.segments_out;
   sink_.transmit(segment);
 }

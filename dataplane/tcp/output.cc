@@ -115,6 +115,10 @@ bool Tcp::send_new(Connection& connection, Sender& sender, std::uint32_t before,
   }
   const std::uint32_t size = sendable(connection, sender, 0);
   if (size == 0) return false;
+  if (size == connection.mss && settings_.segmentation.any()) {
+    transmit_new(connection, sender, uncut_size(connection, sender), now);
+    return true;
+  }
   const bool even = before % 2 == 1;
   const bool push = settings_.push_bursts && even && sendable(connection, sender, size) == 0;
   transmit_new(connection, sender, size, now, push);
@@ -140,6 +144,33 @@ std::uint32_t Tcp::sendable(const Connection& connection, Sender& sender,
   return worth_sending(connection, sender, size, unsent) ? size : 0;
 }
 
+// Bytes that leave as one, for the port to cut: what would leave as single segments in this turn,
+// of which the first may leave and is full. CWR is for one segment alone (RFC 3168, 6.1.2), and not
+// every card knows.
+std::uint32_t Tcp::uncut_size(const Connection& connection, const Sender& sender) const {
+  const std::uint32_t mss = connection.mss;
+  const std::uint32_t unsent = distance(connection.snd_nxt, sender.queue.end());
+  const bool v4 = connection.flow.remote.is_v4();
+  const std::uint32_t headers = (v4 ? 40U : 60U) + (connection.timestamps ? 12U : 0U);
+  const std::uint32_t limit = settings_.segmentation.of(v4);
+  if (unsent == mss || limit < headers + 2 * mss || connection.cwr_due) return mss;
+  const std::uint32_t usable =
+      distance(connection.snd_nxt, connection.snd_una + connection.snd_wnd);
+  const std::uint32_t window = connection.congestion.window();
+  const std::uint32_t records = settings_.in_flight_segments_max - sender.board.count();
+  const std::uint32_t room =
+      std::min({usable, window - std::min(window, pipe(connection, sender)), limit - headers,
+                std::min(records, uncut_segments_max) * mss});
+  std::uint32_t size = std::max(std::min(unsent, room) / mss, 1U) * mss;
+  // The end of what is queued, unless it has something to tell that a full segment has no room for.
+  const std::uint32_t end = unsent - size;
+  if (end > 0 && end < mss && unsent <= room && connection.receiver == 0 && !connection.dsack_due &&
+      worth_sending(connection, sender, end, end)) {
+    size = unsent;
+  }
+  return size;
+}
+
 // Silly-window avoidance of the sender and Nagle's rule (RFC 9293, 3.8.6.2.1, 3.7.4): what is not a
 // full segment waits while another that was not full is on its way. The end of a larger write does
 // not wait for the full ones before it, as kernels have it.
@@ -156,46 +187,60 @@ bool Tcp::worth_sending(const Connection& connection, const Sender& sender, std:
 
 void Tcp::transmit_new(Connection& connection, Sender& sender, std::uint32_t size, Instant now,
                        bool push) {
-  const Pieces pieces = sender.queue.gather(send_memory(), connection.snd_nxt, size);
-  SentSegment segment;
-  segment.begin = connection.snd_nxt;
-  segment.end = connection.snd_nxt + pieces.size;
-  segment.sent_at = now;
-  const bool last = segment.end == sender.queue.end();
-  Output output{.seq = segment.begin, .flags = Flags::ack, .payload = pieces.span()};
-  if (push) output.flags |= Flags::psh;
-  if (last && pieces.size > 0) {
-    output.flags |= Flags::psh;
-    segment.has_push = true;
-  }
-  if (pieces.size > 0 && pieces.size < connection.mss) {
-    sender.small_out = true;
-    sender.small_end = segment.end;
-  }
+  const std::uint32_t mss = connection.mss;
+  Pieces pieces = sender.queue.gather(send_memory(), connection.snd_nxt, size);
+  if (pieces.size > mss && pieces.size < size) pieces.limit(pieces.size / mss * mss);
+  const bool last = connection.snd_nxt + pieces.size == sender.queue.end();
+  Output output{.seq = connection.snd_nxt, .flags = Flags::ack, .payload = pieces.span()};
+  if (pieces.size > mss) output.segment_size = connection.mss;
+  if (last && pieces.size > 0) output.flags |= Flags::psh;
   if (last && connection.fin_wanted) {
     output.flags |= Flags::fin;
-    segment.has_fin = true;
-    ++segment.end;
     connection.fin_sent = true;
     connection.state = connection.state == State::close_wait ? State::last_ack : State::fin_wait_1;
   }
+  record_sent(connection, sender, pieces.size, output.flags, now);
+  if (push) output.flags |= Flags::psh;
   if (connection.ecn && pieces.size > 0) {
     output.ecn = Ecn::capable_0;
     if (connection.cwr_due) output.flags |= Flags::cwr;
     connection.cwr_due = false;
   }
-  if (sender.board.empty()) {
-    sender.timeout_from = now;
-    connection.trying_since = now;
-  }
-  sender.board.add(sent_, segment);
-  connection.snd_nxt = segment.end;
   connection.probe_sent = false;
-  if (sender.phase == Sender::Phase::recovery) sender.reduction.out += segment.size();
   // The user answers what he gets: acknowledgements may wait for his next answer.
   if (connection.unacked_bytes > 0) connection.quick_acks = 0;
   connection.last_data_sent = now;
   emit(connection, output, now);
+}
+
+// Each segment has a record of its own, however many leave as one.
+void Tcp::record_sent(Connection& connection, Sender& sender, std::uint32_t size,
+                      std::uint8_t flags, Instant now) {
+  if (sender.board.empty()) {
+    sender.timeout_from = now;
+    connection.trying_since = now;
+  }
+  const std::uint32_t end = connection.snd_nxt + size;
+  SentSegment segment;
+  segment.begin = connection.snd_nxt;
+  segment.sent_at = now;
+  for (; distance(segment.begin, end) > connection.mss; segment.begin = segment.end) {
+    segment.end = segment.begin + connection.mss;
+    sender.board.add(sent_, segment);
+  }
+  segment.end = end;
+  if (size > 0 && segment.size() < connection.mss) {
+    sender.small_out = true;
+    sender.small_end = end;
+  }
+  segment.has_push = (flags & Flags::psh) != 0;
+  segment.has_fin = (flags & Flags::fin) != 0;
+  if (segment.has_fin) ++segment.end;
+  sender.board.add(sent_, segment);
+  if (sender.phase == Sender::Phase::recovery) {
+    sender.reduction.out += distance(connection.snd_nxt, segment.end);
+  }
+  connection.snd_nxt = segment.end;
 }
 
 void Tcp::retransmit(Connection& connection, Sender& sender, std::uint32_t record, Instant now) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "base/bytes.h"
+#include "dataplane/tcp/wire/segment.h"
 #include "queues/buffer.h"
 #include "queues/slab.h"
 
@@ -27,14 +29,23 @@ struct SendMemory {
   queues::Slab<SendBlock>& blocks;
 };
 
-// The pieces of one segment's payload. A segment that would need more is cut.
+// The pieces of one segment's payload, or of what leaves as one. What would need more is cut.
 struct Pieces {
-  static constexpr std::size_t count_max = 16;
+  static constexpr std::size_t count_max = payload_pieces_max;
   std::array<Bytes, count_max> list{};
   std::size_t count = 0;
   std::uint32_t size = 0;
 
   std::span<const Bytes> span() const { return {list.data(), count}; }
+  // No more than so many bytes, at least one.
+  void limit(std::uint32_t size_max) {
+    while (size - list[count - 1].size() >= size_max) {
+      size -= static_cast<std::uint32_t>(list[--count].size());
+    }
+    Bytes& last = list[count - 1];
+    last = last.first(last.size() - (size - std::min(size, size_max)));
+    size = std::min(size, size_max);
+  }
 };
 
 class SendQueue {

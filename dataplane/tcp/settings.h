@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "dataplane/tcp/wire/segmentation.h"
 
 // Every limit and waiting time of the stack, with where it comes from. A value, fixed when the
 // stack is made.
@@ -24,6 +25,8 @@ struct Settings {
   // interrupt on a few bytes. 536 is the default of RFC 9293, 3.7.1; real paths go down to 256 (the
   // smallest MTU in the table of RFC 1191, 7, is 296).
   std::uint16_t mss_floor = 216;
+  // What the port cuts: a stack's is its port's.
+  Segmentation segmentation{};
   // Path MTUs that a router may tell (RFC 5927, 7.2 wants a floor); IPv6 has 1280 (RFC 8200, 5).
   std::uint32_t mtu_floor_v4 = 552;
   std::uint32_t mtu_floor_v6 = 1280;

@@ -12,7 +12,7 @@ namespace godwit::dataplane::tcp {
 
 struct StackSettings {
   NetworkSettings network;
-  Settings tcp;                                  // its MTU is the network's
+  Settings tcp;  // its MTU is the network's, its segmentation the ports'
   std::vector<NetworkSettings> more_networks{};  // of the ports after the first
 };
 
@@ -40,7 +40,7 @@ class Stack {
         std::span<const PortView> ports)
       : ips_(networks_of(settings), ports, random),
         // One port is spoken to as ever; several are chosen from for each segment.
-        tcp_(tcp_settings(settings), shard, random,
+        tcp_(tcp_settings(settings, ips_.segmentation()), shard, random,
              ips_.count() == 1 ? SinkView(ips_.at(0)) : SinkView(ips_)) {}
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
@@ -80,9 +80,10 @@ class Stack {
   const IpLayer& ip(std::size_t port = 0) const { return ips_.at(port); }
 
  private:
-  static Settings tcp_settings(const StackSettings& settings) {
+  static Settings tcp_settings(const StackSettings& settings, const Segmentation& segmentation) {
     Settings tcp = settings.tcp;
     tcp.mtu = static_cast<std::uint32_t>(settings.network.mtu);
+    tcp.segmentation = segmentation;
     return tcp;
   }
 

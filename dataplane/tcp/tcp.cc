@@ -33,6 +33,7 @@ Tcp::Tcp(const Settings& settings, std::uint16_t shard, RandomSource& random, Si
   GODWIT_CHECK(settings.mtu >= 576 && settings.mtu <= 65535);
   GODWIT_CHECK(settings.send_queue_max > 0 && settings.send_queue_max <= std::size_t{1} << 30);
   GODWIT_CHECK(settings.in_flight_segments_max > 0);
+  GODWIT_CHECK(settings.segmentation.packet_max == 0 || settings.segmentation.packet_max >= 576);
   port_counter_ = static_cast<std::uint32_t>(random.next_u64());
 }
 
@@ -127,6 +128,10 @@ void Tcp::set_mss(Connection& connection) {
   std::uint32_t limit = own_mss(connection.flow);
   limit = std::min<std::uint32_t>(limit, std::max(connection.mss_peer, settings_.mss_floor));
   limit = std::min<std::uint32_t>(limit, tuning_of(connection).mss_max);
+  const Segmentation& port = settings_.segmentation;
+  if (const bool v4 = connection.flow.remote.is_v4(); port.of(v4) != 0 && port.packet_max != 0) {
+    limit = std::min(limit, port.packet_max - (v4 ? headers_v4 : headers_v6));
+  }
   if (connection.timestamps) limit -= 12;
   connection.mss = static_cast<std::uint16_t>(limit);
 }

@@ -184,6 +184,7 @@ class Tcp {
     std::uint8_t flags = 0;
     Ecn ecn = Ecn::not_capable;
     std::span<const Bytes> payload{};
+    std::uint16_t segment_size = 0;  // as SegmentOut has it
   };
 
   // Names and memory (tcp.cc).
@@ -307,6 +308,9 @@ class Tcp {
   std::uint32_t sendable(const Connection& connection, Sender& sender, std::uint32_t ahead) const;
   bool worth_sending(const Connection& connection, const Sender& sender, std::uint32_t size,
                      std::uint32_t usable) const;
+  std::uint32_t uncut_size(const Connection& connection, const Sender& sender) const;
+  void record_sent(Connection& connection, Sender& sender, std::uint32_t size, std::uint8_t flags,
+                   Instant now);
   void transmit_new(Connection& connection, Sender& sender, std::uint32_t size, Instant now,
                     bool push = false);
   void retransmit(Connection& connection, Sender& sender, std::uint32_t record, Instant now);

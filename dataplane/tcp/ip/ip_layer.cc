@@ -24,11 +24,17 @@ std::vector<IpAddress> groups_of(const NetworkSettings& settings, const Addresse
   return groups;
 }
 
+// Drivers differ in whether they find the headers behind a tag that lies in the frame.
+Segmentation segmentation_of(const NetworkSettings& settings, const PortView& port) {
+  return settings.vlan ? Segmentation{} : port.features().segmentation;
+}
+
 }  // namespace
 
 IpLayer::IpLayer(const NetworkSettings& settings, PortView port, RandomSource& random)
     : settings_(settings),
       port_(port),
+      segmentation_(segmentation_of(settings, port)),
       routes_(settings),
       addresses_(settings),
       neighbours_(settings.neighbours, settings.link == LinkMode::ethernet ? settings.mtu : 0,

@@ -47,6 +47,8 @@ class IpLayer {
   // Sends a segment, or drops it and counts why. Both addresses are of one family. The time is that
   // of the last receive() or expire().
   void transmit(const SegmentOut& segment);
+  // What transmit() has the port cut. Larger ones, and all where it is none, are cut here.
+  const Segmentation& segmentation() const { return segmentation_; }
 
   void expire(Instant now);
   // Not later than the next thing that is due; expire() then finds perhaps nothing to do.
@@ -60,16 +62,19 @@ class IpLayer {
  private:
   // A packet being made: in a frame of the port, or where it waits for a neighbour.
   struct Outgoing {
-    MutableBytes packet;  // empty: there is no way, which has been counted
+    MutableBytes packet;  // empty: there is no way, which has been counted; or it may not wait
     std::uint16_t link_size = 0;
     bool waiting = false;
   };
+  enum class MayWait : std::uint8_t { no, yes };
 
   // Going out (ip_output.cc).
-  Outgoing open(const IpAddress& destination, std::size_t size);
+  Outgoing open(const IpAddress& destination, std::size_t size, MayWait may_wait = MayWait::yes);
   Outgoing open_to(const MacAddress& mac, EtherType type, std::size_t size);
   Outgoing open_waiting(const IpAddress& neighbour, std::size_t size);
   void send(const Outgoing& out, TxHints hints = {});
+  void transmit_one(const SegmentOut& segment);
+  bool transmit_uncut(const SegmentOut& segment);
   void send_waiting(const IpAddress& neighbour);
   bool send_icmp(const IpAddress& source, const IpAddress& destination, const IcmpOut& message);
 
@@ -110,6 +115,7 @@ class IpLayer {
 
   const NetworkSettings settings_;
   const PortView port_;
+  const Segmentation segmentation_;
   const Routes routes_;
   Addresses addresses_;
   Neighbours neighbours_;

@@ -13,9 +13,6 @@ IpLayers::IpLayers(std::span<const NetworkSettings> networks, std::span<const Po
   for (std::size_t port = 0; port < networks.size(); ++port) {
     layers_.push_back(std::make_unique<IpLayer>(networks[port], ports[port], random));
     mtus_.push_back(static_cast<std::uint32_t>(networks[port].mtu));
-    for (const Addresses::Own& own : layers_.back()->addresses().all()) {
-      places_.push_back({own.prefix.address, port});
-    }
   }
 }
 
@@ -33,9 +30,22 @@ Instant IpLayers::next_deadline() const {
   return next;
 }
 
+Segmentation IpLayers::segmentation() const {
+  Segmentation most;
+  for (const auto& layer : layers_) {
+    const Segmentation& one = layer->segmentation();
+    most.v4 = std::max(most.v4, one.v4);
+    most.v6 = std::max(most.v6, one.v6);
+    if (one.packet_max == 0) continue;
+    most.packet_max =
+        most.packet_max == 0 ? one.packet_max : std::min(most.packet_max, one.packet_max);
+  }
+  return most;
+}
+
 std::optional<std::size_t> IpLayers::port_of(const IpAddress& address) const {
-  for (const Place& place : places_) {
-    if (place.address == address) return place.port;
+  for (std::size_t port = 0; port < count(); ++port) {
+    if (at(port).addresses().is_own(address)) return port;
   }
   return std::nullopt;
 }

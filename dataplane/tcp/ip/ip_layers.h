@@ -40,6 +40,9 @@ class IpLayers {
   void transmit(const SegmentOut& segment) {
     at(port_of(segment.flow.local).value_or(0)).transmit(segment);
   }
+  // The most that any of the ports cuts: for one that cuts less its layer does. Of what they make
+  // the least.
+  Segmentation segmentation() const;
   // Bytes of the largest packet on the port that has an address.
   std::uint32_t mtu_from(const IpAddress& local) const { return mtus_[port_of(local).value_or(0)]; }
 
@@ -50,14 +53,8 @@ class IpLayers {
   IpAddress source_for(const IpAddress& remote) const;
 
  private:
-  struct Place {
-    IpAddress address;
-    std::size_t port = 0;
-  };
-
   std::vector<std::unique_ptr<IpLayer>> layers_;
   std::vector<std::uint32_t> mtus_;
-  std::vector<Place> places_;  // of all addresses
 };
 
 }  // namespace godwit::dataplane::tcp

@@ -2,12 +2,13 @@
 #include <algorithm>
 
 #include "dataplane/tcp/ip/ip_layer.h"
+#include "dataplane/tcp/wire/cut_segments.h"
 #include "dataplane/tcp/wire/tcp_header.h"
 
 namespace godwit::dataplane::tcp {
 
 // Room for an IP packet of `size` bytes on its way to `destination`.
-IpLayer::Outgoing IpLayer::open(const IpAddress& destination, std::size_t size) {
+IpLayer::Outgoing IpLayer::open(const IpAddress& destination, std::size_t size, MayWait may_wait) {
   if (size > settings_.mtu) {
     drop(Drop::too_long);
     return {};
@@ -24,6 +25,7 @@ IpLayer::Outgoing IpLayer::open(const IpAddress& destination, std::size_t size) 
     case Neighbours::Resolution::Kind::ready:
       return open_to(resolved.mac, next->is_v4() ? EtherType::ipv4 : EtherType::ipv6, size);
     case Neighbours::Resolution::Kind::pending:
+      if (may_wait == MayWait::no) return {{}, 0, true};
       return open_waiting(*next, size);
     case Neighbours::Resolution::Kind::full:
       break;
@@ -72,6 +74,40 @@ void IpLayer::send_waiting(const IpAddress& neighbour) {
 }
 
 void IpLayer::transmit(const SegmentOut& segment) {
+  if (segment.segment_size == 0) return transmit_one(segment);
+  if (transmit_uncut(segment)) return;
+  cut_segments(segment, [&](const SegmentOut& each) { transmit_one(each); });
+}
+
+// Several segments as one, for the port to cut. False where that cannot be: it does not, its memory
+// is short, or the neighbour is not known yet, and single packets may wait until it is.
+bool IpLayer::transmit_uncut(const SegmentOut& segment) {
+  const bool v4 = segment.flow.remote.is_v4();
+  const std::size_t ip_size = ip_header_size(v4);
+  const std::size_t head_size = tcp_head_size(segment);
+  const std::size_t size = head_size + payload_size(segment);
+  const std::size_t each_max =
+      segmentation_.packet_max != 0 ? segmentation_.packet_max : settings_.mtu;
+  if (ip_size + size > segmentation_.of(v4)) return false;
+  if (ip_size + head_size + segment.segment_size > each_max) return false;
+  const Outgoing out = open(segment.flow.remote, ip_size + head_size, MayWait::no);
+  if (out.packet.empty()) return !out.waiting;
+  IpOut header{segment.flow.local, segment.flow.remote, Protocol::tcp, size, segment.ecn};
+  header.checksum = false;
+  write_ip(out.packet, header);
+  write_tcp_head_to_cut(out.packet.subspan(ip_size), segment);
+  if (!port_.append(segment.payload)) return false;
+  counters_.bytes_out += size - head_size;
+  send(out, {.ip_checksum = v4,
+             .tcp_checksum = true,
+             .v4 = v4,
+             .ip_size = static_cast<std::uint16_t>(ip_size),
+             .tcp_size = static_cast<std::uint16_t>(head_size),
+             .segment_size = segment.segment_size});
+  return true;
+}
+
+void IpLayer::transmit_one(const SegmentOut& segment) {
   const bool v4 = segment.flow.remote.is_v4();
   const std::size_t ip_size = ip_header_size(v4);
   const std::size_t size = tcp_size(segment);
@@ -84,8 +120,10 @@ void IpLayer::transmit(const SegmentOut& segment) {
   write_ip(out.packet, header);
   write_tcp(out.packet.subspan(ip_size), segment,
             port.tcp_checksum ? ChecksumBy::port : ChecksumBy::us);
-  send(out,
-       {v4 && port.ip_checksum, port.tcp_checksum, v4, 0, static_cast<std::uint16_t>(ip_size)});
+  send(out, {.ip_checksum = v4 && port.ip_checksum,
+             .tcp_checksum = port.tcp_checksum,
+             .v4 = v4,
+             .ip_size = static_cast<std::uint16_t>(ip_size)});
 }
 
 // True when it left, or waits for a neighbour.

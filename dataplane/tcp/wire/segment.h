@@ -48,6 +48,7 @@ struct SequenceRange {
   std::uint32_t end = 0;
 };
 
+inline constexpr std::size_t payload_pieces_max = 16;  // that the payload of one lies in
 inline constexpr std::size_t sack_blocks_max = 4;  // what 40 bytes of options hold (RFC 2018, 3)
 
 struct Timestamps {
@@ -88,7 +89,8 @@ struct SegmentIn {
   }
 };
 
-// To be sent. The payload may lie in pieces.
+// To be sent. The payload may lie in pieces. Several segments may be sent as one, for the port to
+// cut (segmentation.h): all full but the last one, with the same options, without SYN, RST or CWR.
 struct SegmentOut {
   Flow flow;
   std::uint32_t seq = 0;
@@ -98,7 +100,14 @@ struct SegmentOut {
   Ecn ecn = Ecn::not_capable;
   Options options;
   std::span<const Bytes> payload;
+  std::uint16_t segment_size = 0;  // bytes of payload of a full one; 0: this is one segment
 };
+
+inline std::size_t payload_size(const SegmentOut& segment) {
+  std::size_t size = 0;
+  for (const Bytes piece : segment.payload) size += piece.size();
+  return size;
+}
 
 // What a router or host said of a packet of ours (RFC 792, 4443). Believed only after the quoted
 // sequence number was found in flight (RFC 5927, 4.1).

@@ -67,6 +67,28 @@ void write_nops(ByteWriter& out, int count) {
   for (; count > 0; --count) out.u8(kind_nop);
 }
 
+// With a checksum of 0.
+void write_head(ByteWriter& out, const SegmentOut& segment) {
+  const std::size_t options_size = tcp_options_size(segment.options);
+  out.u16(segment.flow.local_port);
+  out.u16(segment.flow.remote_port);
+  out.u32(segment.seq);
+  out.u32(segment.ack);
+  out.u8(static_cast<std::uint8_t>((tcp_header_size + options_size) / 4 << 4));
+  out.u8(segment.flags);
+  out.u16(segment.window);
+  out.u32(0);  // checksum, and no urgent data ever
+  write_tcp_options(out.reserve(options_size), segment.options);
+}
+
+Checksum pseudo_sum(const SegmentOut& segment, std::size_t size) {
+  Checksum checksum;
+  add_pseudo_header(checksum,
+                    {segment.flow.local, segment.flow.remote, static_cast<std::uint32_t>(size),
+                     static_cast<std::uint8_t>(Protocol::tcp)});
+  return checksum;
+}
+
 }  // namespace
 
 Options parse_tcp_options(Bytes bytes, bool is_syn) {
@@ -157,32 +179,28 @@ void write_tcp_options(MutableBytes target, const Options& options) {
   }
 }
 
+std::size_t tcp_head_size(const SegmentOut& segment) {
+  return tcp_header_size + tcp_options_size(segment.options);
+}
+
 std::size_t tcp_size(const SegmentOut& segment) {
-  std::size_t size = tcp_header_size + tcp_options_size(segment.options);
-  for (const Bytes& piece : segment.payload) size += piece.size();
-  return size;
+  return tcp_head_size(segment) + payload_size(segment);
 }
 
 void write_tcp(MutableBytes target, const SegmentOut& segment, ChecksumBy by) {
-  const std::size_t options_size = tcp_options_size(segment.options);
   ByteWriter out(target);
-  out.u16(segment.flow.local_port);
-  out.u16(segment.flow.remote_port);
-  out.u32(segment.seq);
-  out.u32(segment.ack);
-  out.u8(static_cast<std::uint8_t>((tcp_header_size + options_size) / 4 << 4));
-  out.u8(segment.flags);
-  out.u16(segment.window);
-  out.u32(0);  // checksum, and no urgent data ever
-  write_tcp_options(out.reserve(options_size), segment.options);
+  write_head(out, segment);
   for (const Bytes& piece : segment.payload) out.bytes(piece);
-  Checksum checksum;
-  add_pseudo_header(
-      checksum, {segment.flow.local, segment.flow.remote, static_cast<std::uint32_t>(out.size()),
-                 static_cast<std::uint8_t>(Protocol::tcp)});
+  Checksum checksum = pseudo_sum(segment, out.size());
   if (by == ChecksumBy::us) checksum.add(out.written());
   ByteWriter(target.subspan(checksum_offset, 2))
       .u16(by == ChecksumBy::us ? checksum.finish() : checksum.sum());
+}
+
+void write_tcp_head_to_cut(MutableBytes target, const SegmentOut& segment) {
+  ByteWriter out(target);
+  write_head(out, segment);
+  ByteWriter(target.subspan(checksum_offset, 2)).u16(pseudo_sum(segment, 0).sum());
 }
 
 }  // namespace godwit::dataplane::tcp

@@ -34,6 +34,7 @@ std::size_t tcp_options_size(const Options& options);
 void write_tcp_options(MutableBytes out, const Options& options);
 
 std::size_t tcp_size(const SegmentOut& segment);
+std::size_t tcp_head_size(const SegmentOut& segment);  // header and options
 
 enum class ChecksumBy : std::uint8_t {
   us,    // complete
@@ -41,5 +42,8 @@ enum class ChecksumBy : std::uint8_t {
 };
 // Writes header, options and payload, tcp_size() bytes.
 void write_tcp(MutableBytes out, const SegmentOut& segment, ChecksumBy by);
+// Writes header and options, tcp_head_size() bytes, of what the port shall cut: with the pseudo
+// header's sum of a length of 0, to which the port adds that of each segment.
+void write_tcp_head_to_cut(MutableBytes out, const SegmentOut& segment);
 
 }  // namespace godwit::dataplane::tcp

@@ -28,14 +28,19 @@ void expect_empty(const Tcp& stack) {
   EXPECT_EQ(stack.buffers_in_use(), 0u);
 }
 
-// On a link this bad a close takes its time, and nobody gives up.
+using Watch = std::function<void(const Carried&, Instant)>;
+
+// On a link this bad a close takes its time, and nobody gives up. `uncut` is
+// how many packets were left to the port to cut.
 void transfer(const Case& test, std::uint64_t seed, Settings settings,
-              const Flow& flow = TwoStacks::flow()) {
+              const Flow& flow = TwoStacks::flow(), const Watch& watch = {},
+              std::size_t* uncut = nullptr) {
   settings.linger = std::chrono::minutes(30);
   settings.give_up = std::chrono::minutes(30);
   settings.orphan_time = std::chrono::minutes(10);
   SCOPED_TRACE(std::string(test.name) + ", seed " + std::to_string(seed));
   TwoStacks world(settings, test.impairment, seed);
+  world.watch(watch);
   StreamUser client(1, 2, test.up);
   StreamUser server(2, 1, test.down);
   client.attach(world.client());
@@ -45,7 +50,13 @@ void transfer(const Case& test, std::uint64_t seed, Settings settings,
   const auto name = world.client().connect(flow);
   ASSERT_TRUE(name);
 
-  ASSERT_TRUE(world.run(client, server, std::chrono::hours(2), [] { return false; }));
+  ASSERT_TRUE(world.run(client, server, std::chrono::hours(2), [&] {
+    if (!settings.segmentation.any()) return false;
+    EXPECT_EQ(world.client().first_broken_invariant(), "");
+    EXPECT_EQ(world.server().first_broken_invariant(), "");
+    return false;
+  }));
+  if (uncut != nullptr) *uncut = world.uncut();
   ASSERT_EQ(client.names().size(), 1u);
   ASSERT_EQ(server.names().size(), 1u);
   const auto& at_client = client.stream(*name);
@@ -144,6 +155,69 @@ TEST(Transfer, EverythingArrivesWithEveryOption) {
   settings.keepalive_idle = std::chrono::seconds(1);
   for (const Case& test : cases()) {
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) transfer(test, seed, settings);
+  }
+}
+
+constexpr Segmentation by_the_port{.v4 = uncut_bytes_max, .v6 = uncut_bytes_max};
+
+TEST(Transfer, EverythingArrivesWhereThePortCuts) {
+  Settings settings;
+  settings.segmentation = by_the_port;
+  Settings plain = settings;
+  plain.sack = plain.timestamps = plain.window_scale = false;
+  for (const Case& test : cases()) {
+    std::size_t uncut = 0;
+    transfer(test, 1, plain, TwoStacks::flow(), {}, &uncut);
+    EXPECT_GT(uncut, 0u);
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+      transfer(test, seed, settings, TwoStacks::flow_v6(), {}, &uncut);
+      EXPECT_GT(uncut, 0u);
+    }
+  }
+}
+
+// All that a network sees of the stacks, in a line each.
+std::vector<std::string> wire_of(const Case& test, std::uint64_t seed, const Settings& settings) {
+  std::vector<std::string> lines;
+  transfer(test, seed, settings, TwoStacks::flow(), [&](const Carried& carried, Instant now) {
+    const SegmentIn& segment = carried.segment;
+    std::string line = std::to_string(now.time_since_epoch().count());
+    for (const std::uint32_t number :
+         {segment.seq, segment.ack, std::uint32_t{segment.window}, std::uint32_t{segment.flags},
+          static_cast<std::uint32_t>(segment.ecn),
+          segment.options.timestamps ? segment.options.timestamps->value : 0,
+          segment.options.timestamps ? segment.options.timestamps->echo : 0,
+          static_cast<std::uint32_t>(carried.bytes.size())}) {
+      line += " " + std::to_string(number);
+    }
+    for (const SequenceRange& block : segment.options.sack_blocks()) {
+      line += " [" + std::to_string(block.begin) + "," + std::to_string(block.end) + ")";
+    }
+    lines.push_back(std::move(line));
+  });
+  return lines;
+}
+
+// What is cut is what would have left one by one: neither windows, nor recovery, nor a peer can
+// tell.
+TEST(Transfer, TheNetworkSeesTheSameWhetherThePortCutsOrNot) {
+  for (const bool nagle : {false, true}) {
+    Settings settings;
+    settings.nagle = nagle;
+    settings.ecn = EcnMode::request;
+    Settings cutting = settings;
+    cutting.segmentation = by_the_port;
+    for (const Case& test : cases()) {
+      for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+        const auto alone = wire_of(test, seed, settings);
+        const auto cut = wire_of(test, seed, cutting);
+        EXPECT_GT(alone.size(), 20u);
+        ASSERT_EQ(alone.size(), cut.size()) << test.name << ", seed " << seed;
+        for (std::size_t i = 0; i < cut.size(); ++i) {
+          ASSERT_EQ(alone[i], cut[i]) << test.name << ", seed " << seed << ", segment " << i;
+        }
+      }
+    }
   }
 }
 

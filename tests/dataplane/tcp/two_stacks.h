@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "dataplane/tcp/tcp.h"
+#include "dataplane/tcp/wire/cut_segments.h"
 #include "tests/dataplane/tcp/impaired_link.h"
 
 // Two stacks and the network between them, on virtual time. Each side sends a stream of bytes that
@@ -142,12 +144,20 @@ class StreamUser {
 
 class TwoStacks {
  public:
-  // How a stack's segments reach the link.
+  // How a stack's segments reach the link, which carries single ones.
   struct Port {
     ImpairedLink<Carried>* link = nullptr;
     Instant now{};
+    std::size_t uncut = 0;
+    std::function<void(const Carried&, Instant)> watch{};
 
     void transmit(const SegmentOut& segment) {
+      if (segment.segment_size == 0) return transmit_one(segment);
+      ++uncut;
+      EXPECT_GT(payload_size(segment), segment.segment_size);
+      cut_segments(segment, [&](const SegmentOut& each) { transmit_one(each); });
+    }
+    void transmit_one(const SegmentOut& segment) {
       Carried carried = Carried::of(segment);
       const std::size_t size = carried.bytes.size() + 52;
       // No segment is larger than its peer takes, options counted (RFC 6691).
@@ -157,6 +167,7 @@ class TwoStacks {
         const std::size_t most = segment.flow.remote.is_v4() ? 1460 : 1440;
         EXPECT_LE(carried.bytes.size() + (options.timestamps ? 12 : 0) + sacks, most);
       }
+      if (watch) watch(carried, now);
       link->send(std::move(carried), size, now);
     }
   };
@@ -184,6 +195,11 @@ class TwoStacks {
   ImpairedLink<Carried>& there() { return there_; }
   ImpairedLink<Carried>& back() { return back_; }
   Instant now() const { return now_; }
+  // Packets of several segments that either has left to its port.
+  std::size_t uncut() const { return client_port_.uncut + server_port_.uncut; }
+  void watch(std::function<void(const Carried&, Instant)> watch) {
+    client_port_.watch = server_port_.watch = std::move(watch);
+  }
 
   // Runs until nothing is left to happen, `done()`, or `limit` of virtual time. False at the limit.
   template <typename ClientUser, typename ServerUser, typename Done>

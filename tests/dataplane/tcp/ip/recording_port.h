@@ -17,6 +17,7 @@ struct RecordingPort {
 
   PortFeatures offers;
   bool full = false;
+  bool appends = true;
   std::deque<Sent> sent;
   std::vector<std::uint8_t> current;
 
@@ -25,6 +26,11 @@ struct RecordingPort {
     if (full) return {};
     current.assign(size, 0xee);
     return current;
+  }
+  bool append(std::span<const Bytes> pieces) {
+    if (!appends) return false;
+    for (const Bytes piece : pieces) current.insert(current.end(), piece.begin(), piece.end());
+    return true;
   }
   void send(const TxHints& hints) { sent.push_back({std::move(current), hints}); }
 
