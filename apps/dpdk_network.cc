@@ -69,6 +69,7 @@ Result<DpdkNetwork::Port> DpdkNetwork::open_port(const control::Config& config, 
       dpdk::EthernetDevice::open({.device = wanted.device,
                                   .shards = shards,
                                   .mtu = static_cast<std::uint16_t>(wanted.mtu),
+                                  .segmentation = wanted.segmentation,
                                   .devices = static_cast<std::uint16_t>(config.io.ports.size())});
   if (!device) {
     Error error = device.error();

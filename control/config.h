@@ -45,7 +45,8 @@ struct Config {
     std::string gateway;    // ADDRESS, one of each family
     std::string routes;     // ADDRESS/BITS via ADDRESS, with commas
     std::uint32_t mtu = 1500;
-    std::uint32_t vlan = 0;  // 0: frames carry no tag
+    std::uint32_t vlan = 0;    // 0: frames carry no tag
+    bool segmentation = true;  // by the device
     friend bool operator==(const Port&, const Port&) = default;
   };
   struct Io {

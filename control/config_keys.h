@@ -136,6 +136,9 @@ void visit_port_keys(Config::Port& port, Visitor& visitor) {
   visitor.number({"mtu", "Bytes of the largest packet of the network."}, port.mtu,
                  Range{1280, 9216});
   visitor.number({"vlan", "The tag of every frame. 0: none."}, port.vlan, Range{0, 4094});
+  visitor.flag(
+      {"segmentation", "Large packets of TCP are left to the device to cut (TSO), where it can."},
+      port.segmentation);
 }
 
 template <typename Visitor>

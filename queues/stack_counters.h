@@ -16,6 +16,7 @@ namespace godwit::queues {
 enum class PortMetric : std::size_t {
   packets_received,
   packets_sent,
+  packets_uncut,
   packets_unsent_ring,
   packets_unsent_buffer,
   packets_steered,
@@ -59,6 +60,8 @@ inline constexpr std::array<MetricInfo, static_cast<std::size_t>(PortMetric::cou
     {"network_packets_received_total", MetricKind::counter,
      "Packets a shard took from the device."},
     {"network_packets_sent_total", MetricKind::counter, "Packets a shard gave to the device."},
+    {"network_packets_tso_total", MetricKind::counter,
+     "Of these, packets for the device to cut into TCP segments."},
     {"network_packets_unsent_total", MetricKind::counter, unsent_help, "reason=\"ring\""},
     {"network_packets_unsent_total", MetricKind::counter, unsent_help, "reason=\"buffer\""},
     {"network_packets_steered_total", MetricKind::counter,

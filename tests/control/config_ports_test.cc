@@ -115,7 +115,7 @@ TEST(ConfigPorts, MistakesInOneAreNamed) {
   EXPECT_NE(with("addresses = \"192.0.2.1\"").find("ADDRESS/BITS"), std::string::npos);
   EXPECT_EQ(with("memory_mb = 64"),
             "x.toml:3: unknown key 'memory_mb' in [[io.port]]; there are addresses, device, "
-            "gateway, mtu, routes, vlan");
+            "gateway, mtu, routes, segmentation, vlan");
 }
 
 TEST(ConfigPorts, TheSectionAndTheListAreNotBothUsed) {

@@ -55,6 +55,7 @@ gateway = "192.0.2.1"
 routes = "10.0.0.0/8 via 192.0.2.254"
 mtu = 9000
 vlan = 7
+segmentation = false
 memory_mb = 64
 hugepages = false
 [registration]
@@ -109,7 +110,8 @@ Config every_key_set() {
                           .gateway = "192.0.2.1",
                           .routes = "10.0.0.0/8 via 192.0.2.254",
                           .mtu = 9000,
-                          .vlan = 7}}};
+                          .vlan = 7,
+                          .segmentation = false}}};
   config.registration = {.mode = RegistrationMode::invite, .per_second = 7, .burst = 9};
   config.limits = {.connections_max = 11,
                    .unauthenticated_max = 12,

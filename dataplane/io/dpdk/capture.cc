@@ -46,13 +46,14 @@ void Capture::start() {
   on_.store(true, std::memory_order_release);
 }
 
-void Capture::keep(MutableBytes frame, Now now, std::size_t port) {
+void Capture::keep(MutableBytes frame, Now now, const CaptureNote& note) {
   CapturedFrame captured;
   captured.unix_ns =
       static_cast<std::uint64_t>(std::chrono::nanoseconds(now.wall.time_since_epoch()).count());
-  captured.size = static_cast<std::uint32_t>(frame.size());
-  captured.kept = static_cast<std::uint16_t>(header_bytes(frame));
-  captured.port = static_cast<std::uint8_t>(port);
+  captured.size = static_cast<std::uint32_t>(frame.size() + note.beyond);
+  captured.kept = static_cast<std::uint16_t>(
+      note.beyond == 0 ? header_bytes(frame) : std::min(frame.size(), CapturedFrame::kept_max));
+  captured.port = static_cast<std::uint8_t>(note.port);
   std::copy_n(frame.begin(), captured.kept, captured.bytes.begin());
   if (!ring_->try_push(captured)) {
     lost_.store(lost_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

@@ -34,6 +34,12 @@ struct CapturedFrame {
 // sequence number of a packet it quotes, and the same of anything else.
 std::size_t header_bytes(MutableBytes frame);
 
+// Of a frame that is captured.
+struct CaptureNote {
+  std::size_t port = 0;
+  std::size_t beyond = 0;  // bytes of it behind those that are there, which are all headers then
+};
+
 class Capture {
  public:
   static constexpr std::size_t ring_capacity = 4096;
@@ -42,8 +48,8 @@ class Capture {
   void stop() { on_.store(false, std::memory_order_release); }
   bool on() const { return on_.load(std::memory_order_acquire); }
 
-  void record(MutableBytes frame, Now now, std::size_t port = 0) {
-    if (on()) keep(frame, now, port);
+  void record(MutableBytes frame, Now now, const CaptureNote& note = {}) {
+    if (on()) keep(frame, now, note);
   }
   // Hands everything there is to `take(const CapturedFrame&)`, in order.
   template <typename Take>
@@ -54,7 +60,7 @@ class Capture {
   std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
  private:
-  void keep(MutableBytes frame, Now now, std::size_t port);
+  void keep(MutableBytes frame, Now now, const CaptureNote& note);
 
   // Made by the first start() and kept: the shard may be about to use it.
   std::unique_ptr<queues::SpscRing<CapturedFrame>> ring_;

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <utility>
 
 namespace godwit::dataplane::io::dpdk {
@@ -147,9 +149,54 @@ MutableBytes DeviceQueue::frame(std::size_t size) {
     ++counters_.no_buffers;
     return {};
   }
+  GODWIT_CHECK(open_->next == nullptr);
   open_->data_len = static_cast<std::uint16_t>(size);
   open_->pkt_len = static_cast<std::uint32_t>(size);
   return {rte_pktmbuf_mtod(open_, std::uint8_t*), size};
+}
+
+// First the buffers, so that a refusal changes nothing.
+bool DeviceQueue::append(std::span<const Bytes> pieces) {
+  std::size_t left = 0;
+  for (const Bytes piece : pieces) left += piece.size();
+  rte_mempool* const pool = device_.pool(shard_);
+  const std::size_t room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+  const std::size_t here = std::min<std::size_t>(rte_pktmbuf_tailroom(open_), left);
+  const std::size_t more = (left - here + room - 1) / room;
+  std::array<rte_mbuf*, EthernetDevice::chain_max> buffers{};
+  if (more >= buffers.size() ||
+      rte_pktmbuf_alloc_bulk(pool, buffers.data(), static_cast<unsigned>(more)) != 0) {
+    ++counters_.no_buffers;
+    return false;
+  }
+  open_->pkt_len += static_cast<std::uint32_t>(left);
+  open_->nb_segs = static_cast<std::uint16_t>(1 + more);
+  rte_mbuf* last = open_;
+  rte_mbuf** next = buffers.data();
+  for (Bytes piece : pieces) {
+    while (!piece.empty()) {
+      if (rte_pktmbuf_tailroom(last) == 0) last = last->next = *next++;
+      const std::size_t size = std::min<std::size_t>(piece.size(), rte_pktmbuf_tailroom(last));
+      std::memcpy(rte_pktmbuf_mtod_offset(last, void*, last->data_len), piece.data(), size);
+      last->data_len = static_cast<std::uint16_t>(last->data_len + size);
+      piece = piece.subspan(size);
+    }
+  }
+  return true;
+}
+
+// What the driver wants besides, once for each packet: some add to what is written already.
+bool DeviceQueue::prepare_cutting(rte_mbuf* packet, const tcp::TxHints& hints) {
+  packet->l4_len = hints.tcp_size;
+  packet->tso_segsz = hints.segment_size;
+  packet->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+  if (rte_eth_tx_prepare(device_.port(), tx_queue_, &packet, 1) != 1) return false;
+  ++counters_.tx_uncut;
+  return true;
+}
+
+bool DeviceQueue::has_room_for(const rte_mbuf& packet) const {
+  return tx_count_ < tx_.size() && tx_buffers_ + packet.nb_segs <= EthernetDevice::tx_buffers_max;
 }
 
 void DeviceQueue::send(const tcp::TxHints& hints) {
@@ -162,13 +209,15 @@ void DeviceQueue::send(const tcp::TxHints& hints) {
     if (hints.ip_checksum) packet->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
     if (hints.tcp_checksum) packet->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
   }
-  counters_.tx_bytes += packet->pkt_len;
-  if (tx_count_ == tx_.size()) flush();
-  if (tx_count_ == tx_.size()) {
+  const bool ready = hints.segment_size == 0 || prepare_cutting(packet, hints);
+  if (ready && !has_room_for(*packet)) flush();
+  if (!ready || !has_room_for(*packet)) {
     ++counters_.tx_dropped;
     rte_pktmbuf_free(packet);
     return;
   }
+  counters_.tx_bytes += packet->pkt_len;
+  tx_buffers_ += packet->nb_segs;
   tx_[tx_count_++] = packet;
 }
 
@@ -189,6 +238,9 @@ void DeviceQueue::flush() {
   counters_.tx_packets += sent;
   std::copy(tx_.begin() + sent, tx_.begin() + tx_count_, tx_.begin());
   tx_count_ = static_cast<std::uint16_t>(tx_count_ - sent);
+  // The driver may have freed the others.
+  tx_buffers_ = 0;
+  for (std::uint16_t i = 0; i < tx_count_; ++i) tx_buffers_ += tx_[i]->nb_segs;
 }
 
 bool DeviceQueue::arm() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -47,6 +48,8 @@ class DeviceQueue {
   tcp::PortFeatures features() const { return device_.offloads().tx; }
   MutableBytes frame(std::size_t size);
   void send(const tcp::TxHints& hints);
+  // As tcp::CuttingPort.
+  bool append(std::span<const Bytes> pieces);
   void flush();
   // Something waits for the next flush, which is worth making soon.
   bool unsent() const { return tx_count_ > 0 && stalled_ < stalled_max; }
@@ -82,6 +85,8 @@ class DeviceQueue {
   static void release(rte_mbuf* packet);
   static void prefetch(rte_mbuf* packet);
   std::uint16_t transmit();
+  bool prepare_cutting(rte_mbuf* packet, const tcp::TxHints& hints);
+  bool has_room_for(const rte_mbuf& packet) const;
 
   EthernetDevice& device_;
   const std::uint16_t shard_;
@@ -91,12 +96,13 @@ class DeviceQueue {
   rte_mbuf* open_ = nullptr;  // handed out by frame()
   Burst tx_{};
   std::uint16_t tx_count_ = 0;
+  std::uint32_t tx_buffers_ = 0;  // of these packets
   std::uint32_t stalled_ = 0;
   int interrupts_ = -1;  // an epoll descriptor, or a tap's own
   bool attached_ = false;
   QueueCounters counters_;
 };
-static_assert(tcp::Port<DeviceQueue>);
+static_assert(tcp::CuttingPort<DeviceQueue>);
 
 template <typename Handle>
 void DeviceQueue::handle_all(Burst& packets, std::size_t count, Handle& handle) {

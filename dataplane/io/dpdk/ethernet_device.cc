@@ -16,11 +16,12 @@ namespace godwit::dataplane::io::dpdk {
 
 namespace {
 
-// Buffers of one shard: both descriptor rings full, a burst in hand in each direction, and what the
-// pool keeps near the core.
+// Buffers of one shard: both descriptor rings full, a burst in hand in each direction, of which the
+// one that leaves may be packets to be cut, and what the pool keeps near the core.
 constexpr unsigned pool_cache = 256;
-constexpr unsigned pool_buffers =
-    2 * EthernetDevice::descriptors + 2 * EthernetDevice::burst_max + 2 * pool_cache;
+constexpr unsigned pool_buffers = 2 * EthernetDevice::descriptors + EthernetDevice::burst_max +
+                                  EthernetDevice::tx_buffers_max + 2 * pool_cache;
+constexpr std::uint64_t tx_cutting = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 // Ethernet's header with one VLAN tag, and the checksum some drivers leave in place.
 constexpr std::uint32_t frame_overhead = 14 + 4 + 4;
 
@@ -124,15 +125,7 @@ Result<void> EthernetDevice::configure() {
       conf.rx_adv_conf.rss_conf.rss_key_len = info.hash_key_size;
     }
   }
-  const auto rx = [&](std::uint64_t flags) { return (info.rx_offload_capa & flags) == flags; };
-  const auto tx = [&](std::uint64_t flags) { return (info.tx_offload_capa & flags) == flags; };
-  constexpr std::uint64_t rx_sums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
-  offloads_ = {.rx_checksums = rx(rx_sums),
-               .tx = {.ip_checksum = tx(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM),
-                      .tcp_checksum = tx(RTE_ETH_TX_OFFLOAD_TCP_CKSUM)}};
-  if (offloads_.rx_checksums) conf.rxmode.offloads |= rx_sums;
-  if (offloads_.tx.ip_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
-  if (offloads_.tx.tcp_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+  choose_offloads(info, conf);
   conf.intr_conf.rxq = 1;
   int code = rte_eth_dev_configure(port_, rx_queues_, tx_queues_, &conf);
   rx_interrupts_ = code == 0;
@@ -145,9 +138,44 @@ Result<void> EthernetDevice::configure() {
   return {};
 }
 
+void EthernetDevice::choose_offloads(const rte_eth_dev_info& info, rte_eth_conf& conf) {
+  const auto rx = [&](std::uint64_t flags) { return (info.rx_offload_capa & flags) == flags; };
+  const auto tx = [&](std::uint64_t flags) { return (info.tx_offload_capa & flags) == flags; };
+  constexpr std::uint64_t rx_sums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+  offloads_ = {.rx_checksums = rx(rx_sums),
+               .tx = {.ip_checksum = tx(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM),
+                      .tcp_checksum = tx(RTE_ETH_TX_OFFLOAD_TCP_CKSUM),
+                      .segmentation = segmentation_of(info)}};
+  if (offloads_.rx_checksums) conf.rxmode.offloads |= rx_sums;
+  if (offloads_.tx.ip_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+  if (offloads_.tx.tcp_checksum) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+  if (offloads_.tx.segmentation.any()) conf.txmode.offloads |= tx_cutting;
+}
+
+// What is cut lies in several buffers, of which a driver takes so many to a packet.
+tcp::Segmentation EthernetDevice::segmentation_of(const rte_eth_dev_info& info) const {
+  constexpr std::uint64_t needed =
+      tx_cutting | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+  if (!options_.segmentation || (info.tx_offload_capa & needed) != needed) return {};
+  std::uint32_t buffers = chain_max;
+  if (info.tx_desc_lim.nb_seg_max != 0) {
+    buffers = std::min<std::uint32_t>(buffers, info.tx_desc_lim.nb_seg_max);
+  }
+  const std::uint32_t room = buffers * (buffer_room() - RTE_PKTMBUF_HEADROOM) - frame_overhead;
+  const std::uint32_t bytes = std::min(tcp::uncut_bytes_max, room);
+  if (!is_tap()) return {.v4 = bytes, .v6 = bytes};
+  // This driver cuts by the library of DPDK, which in 22.11 knows IPv4 alone, and holds a segment
+  // with its Ethernet header to be as long as a packet may be.
+  return {.v4 = bytes, .packet_max = options_.mtu - std::uint32_t{tcp::ethernet_header_size}};
+}
+
+std::uint32_t EthernetDevice::buffer_room() const {
+  return std::max<std::uint32_t>(RTE_MBUF_DEFAULT_BUF_SIZE,
+                                 RTE_PKTMBUF_HEADROOM + options_.mtu + frame_overhead);
+}
+
 Result<void> EthernetDevice::make_pools() {
-  const std::uint32_t room = std::max<std::uint32_t>(
-      RTE_MBUF_DEFAULT_BUF_SIZE, RTE_PKTMBUF_HEADROOM + options_.mtu + frame_overhead);
+  const std::uint32_t room = buffer_room();
   // For the error alone: packets with their headers, and twice of it, for memory that is not in
   // hugepages was found to be used but by half.
   const std::uint32_t pool_mb = (2 * pool_buffers * (room + 256) >> 20) + 1;
@@ -223,6 +251,10 @@ std::string EthernetDevice::describe() const {
                      " receive and " + std::to_string(tx_queues_) + " transmit queues, steered by ";
   text += hardware_steering_ ? "the hardware" : "software";
   text += offloads_.tx.tcp_checksum ? ", checksums by the hardware" : ", checksums by software";
+  const tcp::Segmentation& cuts = offloads_.tx.segmentation;
+  text += !cuts.any()    ? ", no segmentation offload"
+          : cuts.v6 == 0 ? ", segmentation offload over IPv4"
+                         : ", segmentation offload";
   text += rx_interrupts_ ? ", receive interrupts" : ", no receive interrupts";
   return text;
 }

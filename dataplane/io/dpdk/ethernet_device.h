@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -14,6 +15,8 @@
 #include "dataplane/tcp/ip/port.h"
 #include "dataplane/tcp/wire/ethernet.h"
 
+struct rte_eth_conf;
+struct rte_eth_dev_info;
 struct rte_mempool;
 
 // A network device that DPDK drives: its queues, its addresses, its counters. A shard's own end of
@@ -30,6 +33,7 @@ struct DeviceOptions {
   std::string device;         // as given to the environment
   std::uint16_t shards = 1;   // a receive and a transmit queue for each, where the device has them
   std::uint16_t mtu = 1500;   // bytes of an IP packet
+  bool segmentation = true;   // by the device, where it can
   std::uint16_t devices = 1;  // that share the environment's memory, this one included
 };
 
@@ -45,6 +49,11 @@ class EthernetDevice {
   // packets in about 30 µs, longer than a turn.
   static constexpr std::uint16_t descriptors = 1024;
   static constexpr std::uint16_t burst_max = 32;
+  // Buffers of the largest packet that is cut into segments: 65535 bytes and the frame's in the
+  // smallest buffers, of 2048 bytes.
+  static constexpr std::uint16_t chain_max = 33;
+  // Buffers of a burst that leaves: of single ones, or of two packets that are cut.
+  static constexpr std::uint32_t tx_buffers_max = std::max(2u * chain_max, 1u * burst_max);
 
   // Errors: not_found for a device the environment does not have, invalid for an MTU it cannot
   // carry, io with what it said.
@@ -84,6 +93,9 @@ class EthernetDevice {
       : options_(options), port_(port) {}
   Result<void> prepare();
   Result<void> configure();
+  void choose_offloads(const rte_eth_dev_info& info, rte_eth_conf& conf);
+  tcp::Segmentation segmentation_of(const rte_eth_dev_info& info) const;
+  std::uint32_t buffer_room() const;
   Result<void> make_pools();
   Result<void> set_up_queues();
   Result<void> begin();

@@ -163,11 +163,19 @@ class PacketBackend {
     const Now& now;
     std::size_t number = 0;
     MutableBytes open{};
+    std::size_t beyond = 0;  // bytes of the frame behind it
 
     tcp::PortFeatures features() const { return link.features(); }
-    MutableBytes frame(std::size_t size) { return open = link.frame(size); }
+    MutableBytes frame(std::size_t size) {
+      beyond = 0;
+      return open = link.frame(size);
+    }
+    bool append(std::span<const Bytes> pieces) requires tcp::CuttingPort<Link> {
+      for (const Bytes piece : pieces) beyond += piece.size();
+      return link.append(pieces);
+    }
     void send(const tcp::TxHints& hints) {
-      if (capture != nullptr) capture->record(open, now, number);
+      if (capture != nullptr) capture->record(open, now, {.port = number, .beyond = beyond});
       link.send(hints);
     }
   };
@@ -192,7 +200,7 @@ class PacketBackend {
     std::size_t port = first_;
     for (std::size_t left = links_.size(); left > 0; --left) {
       auto take = [&](MutableBytes frame, tcp::RxHints hints) {
-        if (options_.capture != nullptr) options_.capture->record(frame, now_, port);
+        if (options_.capture != nullptr) options_.capture->record(frame, now_, {.port = port});
         stack_.receive(frame, hints, now_.instant, events, port);
       };
       // A burst may be more than was asked for.

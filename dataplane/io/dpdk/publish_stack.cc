@@ -57,6 +57,7 @@ void publish_layer(const tcp::IpLayer& layer, queues::PortCounters& counters) {
 void publish_queue(const QueueCounters& queue, queues::PortCounters& counters) {
   counters.set(PortMetric::packets_received, queue.rx_packets);
   counters.set(PortMetric::packets_sent, queue.tx_packets);
+  counters.set(PortMetric::packets_uncut, queue.tx_uncut);
   counters.set(PortMetric::packets_unsent_ring, queue.tx_dropped);
   counters.set(PortMetric::packets_unsent_buffer, queue.no_buffers);
   counters.set(PortMetric::packets_steered, queue.steered);

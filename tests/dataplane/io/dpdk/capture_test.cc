@@ -114,6 +114,20 @@ TEST(Capturing, KeepsHeadersInOrderWhileItIsOn) {
   EXPECT_EQ(capture.lost(), 0u);
 }
 
+TEST(Capturing, OfAPacketThatTheDeviceCutsItHasTheHeadersAndKnowsTheSize) {
+  Capture capture;
+  capture.start();
+  for (const bool v4 : {true, false}) {
+    Frame frame = frame_of(v4, std::nullopt, all_options());
+    capture.record(MutableBytes(frame.bytes).first(frame.headers), {}, {.beyond = 30'000});
+    EXPECT_EQ(capture.drain([&](const CapturedFrame& captured) {
+      EXPECT_EQ(captured.size, frame.headers + 30'000);
+      EXPECT_EQ(captured.kept, frame.headers);
+    }),
+              1u);
+  }
+}
+
 TEST(Capturing, WhatDoesNotFitIsCounted) {
   Capture capture;
   capture.start();

@@ -16,6 +16,7 @@
 
 #include "dataplane/tcp/ip/port.h"
 #include "dataplane/tcp/wire/icmp.h"
+#include "tests/dataplane/tcp/card.h"
 #include "tests/dataplane/tcp/impaired_link.h"
 
 // A tap of the kernel's with a bad network in front of it: what our stack sends passes the network
@@ -29,8 +30,6 @@
 // Thread safety: one thread. The time is what advance() last said.
 
 namespace godwit::dataplane::tcp {
-
-using Frame = std::vector<std::uint8_t>;
 
 // Where the headers of a frame without a VLAN tag begin, and whether it is TCP.
 struct FrameView {
@@ -190,10 +189,11 @@ class ImpairedTap {
   Instant now_{};
 };
 
-// Our stack's end of the tap: a PacketLink.
+// Our stack's end of the tap: a PacketLink, with a card between the two that completes checksums
+// and cuts segments, or none.
 class TapLink {
  public:
-  explicit TapLink(ImpairedTap& tap) : tap_(tap) {}
+  TapLink(ImpairedTap& tap, const PortFeatures& card) : tap_(tap), card_(card) {}
 
   void attach() {}
   template <typename Handle>
@@ -207,12 +207,20 @@ class TapLink {
     }
     return done;
   }
-  PortFeatures features() const { return {}; }
+  PortFeatures features() const { return card_; }
   MutableBytes frame(std::size_t size) {
     open_.resize(size);
     return open_;
   }
-  void send(const TxHints&) { tap_.from_stack(std::exchange(open_, {})); }
+  bool append(std::span<const Bytes> pieces) {
+    for (const Bytes piece : pieces) open_.insert(open_.end(), piece.begin(), piece.end());
+    return true;
+  }
+  void send(const TxHints& hints) {
+    uncut_ += hints.segment_size > 0 ? 1 : 0;
+    for (Frame& frame : Card::send(open_, hints)) tap_.from_stack(std::move(frame));
+  }
+  std::size_t uncut() const { return uncut_; }  // packets that the card has cut
   void flush() { tap_.deliver_to_kernel(); }
   bool unsent() const { return false; }
   bool arm() { return true; }
@@ -222,7 +230,9 @@ class TapLink {
 
  private:
   ImpairedTap& tap_;
+  const PortFeatures card_;
   Frame open_;
+  std::size_t uncut_ = 0;
 };
 
 }  // namespace godwit::dataplane::tcp

@@ -37,7 +37,7 @@ class AgainstTheKernel : public testing::Test {
 
   void open(const Impairment& impairment, std::uint64_t bytes) {
     bytes_ = bytes;
-    world_ = std::make_unique<KernelWorld>(impairment, 1, bytes);
+    world_ = std::make_unique<KernelWorld>(impairment, 1, bytes, card_);
     ASSERT_TRUE(world_->open()) << std::strerror(errno);
     for (const bool v4 : {true, false}) {
       ASSERT_TRUE(world_->connect_from_kernel(v4)) << std::strerror(errno);
@@ -73,7 +73,19 @@ class AgainstTheKernel : public testing::Test {
   }
 
   static inline bool entered = false;
+  void have_card() {
+    card_ = {.ip_checksum = true,
+             .tcp_checksum = true,
+             .segmentation = {.v4 = uncut_bytes_max, .v6 = uncut_bytes_max}};
+  }
+  void expect_it_cut() {
+    EXPECT_GT(world_->backend().link().uncut(), 10U);
+    EXPECT_EQ(world_->backend().link().uncut(),
+              world_->backend().stack().tcp().counters().uncut_out);
+  }
+
   std::uint64_t bytes_ = 0;
+  PortFeatures card_;
   std::unique_ptr<KernelWorld> world_;
 };
 
@@ -130,6 +142,42 @@ constexpr Case cases[] = {
 };
 INSTANTIATE_TEST_SUITE_P(AgainstTheKernel, Impaired, testing::ValuesIn(cases),
                          [](const auto& one) { return std::string(one.param.name); });
+
+// The same where segments leave several as one and a card cuts them.
+class Cut : public Impaired {};
+
+TEST_P(Cut, EveryByteArrivesAndTheTransferEnds) {
+  have_card();
+  open(GetParam().impairment, GetParam().bytes);
+  expect_all_arrived();
+  expect_nothing_left();
+  expect_it_cut();
+}
+
+constexpr Case cut_cases[] = {
+    {"Nothing", {.delay = Duration{0}}, 1'000'000},
+    {"Loss5", lossy(0.05), 150'000},
+    {"Reordering",
+     {.reorder = 0.2, .delay = milliseconds(2), .reorder_delay = milliseconds(3)},
+     400'000},
+    {"Everything",
+     {.loss = 0.03, .duplicate = 0.05, .reorder = 0.1, .corrupt = 0.02, .delay = milliseconds(2)},
+     80'000},
+};
+INSTANTIATE_TEST_SUITE_P(AgainstTheKernel, Cut, testing::ValuesIn(cut_cases),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+TEST_F(AgainstTheKernel, FollowsAPathThatBecomesSmallerWhereACardCuts) {
+  have_card();
+  open({.delay = milliseconds(5)}, 400'000);
+  ASSERT_TRUE(world_->run([&] { return world_->user().received() > 4 * 100'000; }));
+  world_->tap().set_path_mtu({.v4 = 900, .v6 = mtu_min_v6});
+  expect_all_arrived();
+  expect_nothing_left();
+  expect_it_cut();
+  EXPECT_GT(world_->tap().to_kernel().too_big, 0U);
+  EXPECT_GE(world_->backend().stack().tcp().counters().path_mtu_lowered, connections);
+}
 
 TEST_F(AgainstTheKernel, FollowsAPathThatBecomesSmaller) {
   open({.delay = milliseconds(5)}, 400'000);

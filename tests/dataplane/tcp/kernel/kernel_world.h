@@ -130,7 +130,8 @@ class KernelWorld {
   static constexpr const char* interface = "godwit0";
 
   // REQUIRES: the process is in a network of its own.
-  KernelWorld(const Impairment& impairment, std::uint64_t seed, std::uint64_t bytes)
+  KernelWorld(const Impairment& impairment, std::uint64_t seed, std::uint64_t bytes,
+              const PortFeatures& card = {})
       : tap_(interface, impairment, seed), bytes_(bytes), random_(seed), user_(bytes) {
     if (!tap_.valid()) return;
     TapBackend::Options options{.shard = 1, .stack = {}, .description = "a tap"};
@@ -139,7 +140,8 @@ class KernelWorld {
                                        *parse_ip_prefix("fd66::1/64")};
     options.stack.tcp.send_queue_max = 64 * 1024;  // so that on_writable matters
     options.stack.tcp.linger = std::chrono::minutes(2);
-    backend_ = std::make_unique<TapBackend>(options, std::make_unique<TapLink>(tap_), random_);
+    backend_ =
+        std::make_unique<TapBackend>(options, std::make_unique<TapLink>(tap_, card), random_);
     user_.attach(*backend_);
   }
   ~KernelWorld() {
