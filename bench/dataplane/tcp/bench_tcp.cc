@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/dataplane/tcp/attacks.h"
+#include "bench/dataplane/tcp/bulk.h"
 #include "bench/dataplane/tcp/kernel_echo.h"
 #include "bench/dataplane/tcp/pair.h"
 #include "bench/dataplane/tcp/resident.h"
@@ -31,6 +32,7 @@ struct Program {
   std::uint32_t connections = 1'000'000;
   std::uint32_t messages = 1'000'000;
   std::uint32_t addresses = 1;
+  std::uint64_t bulk_megabytes = 500;
   std::string json_file;
   std::vector<nlohmann::json> results;
   bool good = true;
@@ -205,6 +207,28 @@ void two_cores_each(Program& program) {
   }
 }
 
+void bulk_over(Program& program, const char* what, const tcp::PortFeatures& port) {
+  Bulk bulk(port);
+  bulk.run(20'000'000);  // its window is then as large as it gets
+  const Bulk::Result result = bulk.run(program.bulk_megabytes * 1'000'000);
+  std::printf("bulk, %s: %.0f ns of CPU 1000 bytes; %lu segments in %lu frames\n", what,
+              result.ns_each_kilobyte, result.segments_out, result.frames_out);
+  program.add({{"benchmark", "tcp_bulk"},
+               {"port", what},
+               {"ns_kilobyte", result.ns_each_kilobyte},
+               {"segments", result.segments_out},
+               {"frames", result.frames_out}});
+}
+
+constexpr tcp::PortFeatures completes_checksums{true, true};
+constexpr tcp::PortFeatures cuts_segments{true, true, {.v4 = tcp::uncut_bytes_max}};
+
+void bulk(Program& program) {
+  bulk_over(program, "nothing by the port", {});
+  bulk_over(program, "checksums by the port", completes_checksums);
+  bulk_over(program, "checksums and segments by the port", cuts_segments);
+}
+
 void attacks(Program& program) {
   for (const Attack attack : all_attacks) {
     const AttackResult result = run_attack(attack);
@@ -233,15 +257,21 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1'000u, 1'000'000'000u));
   app.add_option("--addresses", program.addresses, "of the server, in messages and load")
       ->check(CLI::Range(1u, static_cast<std::uint32_t>(tcp::addresses_max) - 1));
+  app.add_option("--megabytes", program.bulk_megabytes, "of bulk")->check(CLI::Range(1, 1'000'000));
   app.add_option("--json", program.json_file, "adds the results, an object a line");
+  // The last ones repeat a part of others, for callgrind.
+  constexpr std::size_t repeats = 3;
   const std::vector<std::pair<const char*, std::function<void(Program&)>>> parts = {
       {"idle", idle},
       {"opens", opens},
       {"messages", messages},
+      {"bulk", bulk},
       {"beside-kernel", beside_kernel},
       {"two-cores", two_cores_each},
       {"attacks", attacks},
-      {"load", [](Program& p) { messages_over(p, 1'000); }}};
+      {"load", [](Program& p) { messages_over(p, 1'000); }},
+      {"bulk-single", [](Program& p) { bulk_over(p, "single segments", completes_checksums); }},
+      {"bulk-cut", [](Program& p) { bulk_over(p, "cut by the port", cuts_segments); }}};
   std::vector<CLI::App*> commands;
   for (const auto& part : parts) commands.push_back(app.add_subcommand(part.first));
   CLI11_PARSE(app, argc, argv);
@@ -251,8 +281,7 @@ int run(int argc, char** argv) {
   program.add({{"benchmark", "tcp_machine_load"}, {"load", load}});
   const bool all = app.get_subcommands().empty();
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const bool repeats = i + 1 == parts.size();  // the same again, for callgrind
-    if (all ? !repeats : commands[i]->parsed()) parts[i].second(program);
+    if (all ? i + repeats < parts.size() : commands[i]->parsed()) parts[i].second(program);
   }
   if (!program.json_file.empty()) {
     std::ofstream out(program.json_file, std::ios::app);
