@@ -50,7 +50,7 @@ void agree() {
                                        Kyber1024::CiphertextView(begun->kyber_ciphertext)});
   GODWIT_CHECK(answered);
   // That all of it was hidden: only now may it be looked at.
-  const Agreement& agreement = begun->agreement;
+  const signal::Agreement& agreement = begun->agreement;
   for (const Secret<32>* secret : {&agreement.root, &agreement.chain, &agreement.pq,
                                    &answered->root, &answered->chain, &answered->pq}) {
     reveal(secret->bytes());
