@@ -51,7 +51,7 @@ std::chrono::milliseconds length_of(const Arguments& arguments) {
 
 // What the thread of the gateway's only shard has had, and what it has waited for.
 apps::ThreadCpu shard_time(const ServerProcess& gateway) {
-  for (const ThreadTime& time : gateway.cpu_times()) {
+  for (const apps::ThreadCpu& time : gateway.cpu_times()) {
     if (time.name == "shard-0") return time;
   }
   return {};
