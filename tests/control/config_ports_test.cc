@@ -215,7 +215,7 @@ TEST(ConfigPorts, AnotherDeviceTakesARestart) {
   wanted = config;
   wanted.io.ports.push_back({.device = "net_tap2,iface=c", .addresses = "10.2.0.1/24"});
   const auto more = restart_needed(config, wanted);
-  EXPECT_EQ(more.size(), 6u);
+  EXPECT_EQ(more.size(), 7u);
   EXPECT_TRUE(std::ranges::all_of(
       more, [](const std::string& key) { return key.starts_with("io.port 3."); }));
   EXPECT_EQ(restart_needed(wanted, config), more) << "one fewer";

@@ -161,7 +161,7 @@ TEST(Config, RenderedTextHasEveryKeyOfTheExample) {
     EXPECT_NE(text.find("\n" + std::string(every_key.substr(start, at - start)) + " = "),
               std::string::npos);
   }
-  EXPECT_EQ(keys, 44u);
+  EXPECT_EQ(keys, 45u);
 }
 
 TEST(Config, UnknownKeyAndSectionAreNamedWithTheirLine) {

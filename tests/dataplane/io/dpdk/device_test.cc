@@ -141,20 +141,20 @@ TEST_F(Device, TheInterruptRingsForAPacket) {
   EXPECT_EQ(at_queue(*queues_[0]), in);
 }
 
-// Nobody has brought this one up: what is sent waits, keeps nobody awake, and leaves when there is
-// a link.
+// What is sent while there is no link waits, keeps nobody awake, and leaves when there is one again.
 TEST_F(Device, WhatADeviceWithoutALinkHoldsBackKeepsNobodyAwake) {
   auto opened = EthernetDevice::open({.device = "net_tap7,iface=gwt7"});
   ASSERT_TRUE(opened.has_value()) << opened.error().message;
   DeviceQueue queue(**opened, 0);
   queue.attach();
+  KernelInterface kernel("gwt7");
+  ASSERT_TRUE(kernel.down());
   for (int i = 0; i < EthernetDevice::burst_max + 1; ++i) queue_frame(queue, frame_of(0x44, 60));
   EXPECT_EQ(queue.counters().tx_dropped, 1u) << "the one that did not fit";
   EXPECT_TRUE(queue.unsent());
   for (int i = 0; i < 2000; ++i) queue.flush();
   EXPECT_FALSE(queue.unsent());
   EXPECT_EQ(queue.counters().tx_packets, 0u);
-  KernelInterface kernel("gwt7");
   ASSERT_TRUE(kernel.up());
   queue.flush();
   EXPECT_EQ(queue.counters().tx_packets, std::uint64_t{EthernetDevice::burst_max});

@@ -31,12 +31,8 @@ class KernelInterface {
   KernelInterface(const KernelInterface&) = delete;
   KernelInterface& operator=(const KernelInterface&) = delete;
 
-  bool up() {
-    ifreq request = named();
-    if (::ioctl(control_, SIOCGIFFLAGS, &request) != 0) return false;
-    request.ifr_flags |= IFF_UP;
-    return ::ioctl(control_, SIOCSIFFLAGS, &request) == 0;
-  }
+  bool up() { return set_up(true); }
+  bool down() { return set_up(false); }
   // An IPv4 address with a network of 24 bits.
   bool address(const std::string& literal) {
     return set(SIOCSIFADDR, literal) && set(SIOCSIFNETMASK, "255.255.255.0");
@@ -58,6 +54,13 @@ class KernelInterface {
     ifreq request{};
     std::strncpy(request.ifr_name, name_.c_str(), IFNAMSIZ - 1);
     return request;
+  }
+  bool set_up(bool up) {
+    ifreq request = named();
+    if (::ioctl(control_, SIOCGIFFLAGS, &request) != 0) return false;
+    request.ifr_flags =
+        static_cast<short>(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+    return ::ioctl(control_, SIOCSIFFLAGS, &request) == 0;
   }
   bool set(unsigned long what, const std::string& literal) {
     ifreq request = named();
