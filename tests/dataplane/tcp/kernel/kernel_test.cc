@@ -170,7 +170,8 @@ INSTANTIATE_TEST_SUITE_P(AgainstTheKernel, Cut, testing::ValuesIn(cut_cases),
 TEST_F(AgainstTheKernel, FollowsAPathThatBecomesSmallerWhereACardCuts) {
   have_card();
   open({.delay = milliseconds(5)}, 400'000);
-  ASSERT_TRUE(world_->run([&] { return world_->user().received() > 4 * 100'000; }));
+  // A card makes some of them fast: none has sent everything before all together have this much.
+  ASSERT_TRUE(world_->run([&] { return world_->user().received() > 50'000; }));
   world_->tap().set_path_mtu({.v4 = 900, .v6 = mtu_min_v6});
   expect_all_arrived();
   expect_nothing_left();

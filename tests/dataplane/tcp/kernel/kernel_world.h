@@ -241,8 +241,7 @@ class KernelWorld {
     }
     constexpr Duration longest = std::chrono::milliseconds(20);
     const Instant due = std::min(tap_.next_delivery(), backend_->stack().next_deadline());
-    const Duration time =
-        std::clamp(due > now + longest ? longest : due - now, Duration{0}, longest);
+    const Duration time = std::clamp(due, now, now + longest) - now;
     const timespec until{.tv_sec = 0, .tv_nsec = time.count()};
     ::ppoll(ready.data(), ready.size(), &until, nullptr);
   }
