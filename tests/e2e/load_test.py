@@ -110,7 +110,9 @@ class Load(unittest.TestCase):
                  "--seconds", "1.5", "--warm-up", "0.2", "--server", f"{gateway.host}:{gateway.port}", "--json", "-",
                  "--quiet"]
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
-            time.sleep(1)
+            deadline = time.monotonic() + 30
+            while gateway.metric("sessions") < 5 and time.monotonic() < deadline:
+                time.sleep(0.02)
             gateway.kill()
             gateway.start()
             out, complaint = load.communicate(timeout=90)
