@@ -79,6 +79,8 @@ class Front {
   std::size_t answer_handshakes();
   void set_live(const LiveSettings& live);
 
+  // This turn found something to do, for whomever.
+  void turn_worked() { handshake_turns_.worked(); }
   // This turn does something for a session without the front: handshakes wait for it.
   void session_served() { handshake_turns_.session_served(); }
   // A home's or control's word; takes the command's buffer.

@@ -12,11 +12,12 @@
 // But those who log in are not to wait for ever: after fifteen such turns in a row, or half a
 // millisecond, there is one for them.
 //
-// While sessions talk, a turn that answered some is followed by a rest of a third of its length. So
-// whoever floods a shard gets three quarters of its core and not all of it: a thread that never
-// sleeps has used up its claim to run at once when the kernel has something else for that core, or
-// is stopped for a while each second where its priority is real-time, and every session waits with
-// it. Where no session has said anything for a while nobody would, and there is no rest.
+// While sessions talk, a turn that answered some is followed by a rest, until the shard has had
+// nothing to do for a third of that turn's length, or for five milliseconds at the most. So whoever
+// floods a shard, with handshakes and all that comes with them, gets no whole core: a thread that
+// never sleeps has used up its claim to run at once when the kernel has something else for that
+// core, or is stopped for a while each second where its priority is real-time, and every session
+// waits with it. Where no session has said anything for a while nobody would, and there is no rest.
 //
 // Sans I/O, reads no clock. Not thread safe: one object a shard.
 
@@ -30,14 +31,23 @@ class HandshakeTurns {
   static constexpr Duration talk = std::chrono::milliseconds(100);
   // A longer turn is so for other reasons, and handshakes a small part of it: no rest.
   static constexpr Duration rested_turn_max = std::chrono::microseconds(750);
+  // However busy the shard is: 200 turns a second are left for those who log in.
+  static constexpr Duration rest_max = std::chrono::milliseconds(5);
 
   // `now` is the end of the turn before this one, too.
   void begin(Instant now) {
-    if (answered_) rest_until_ = now + rest_after(now - now_, now);
-    answered_ = false;
-    busy_ = false;
+    const Duration length = now - now_;
+    if (answered_) {
+      owed_ = rest_after(length, now);
+      rest_end_ = now + rest_max;
+    } else if (!worked_) {
+      owed_ -= std::min(owed_, length);
+    }
+    answered_ = worked_ = busy_ = false;
     now_ = now;
   }
+  // This turn found something to do; else it is rest, with the sleep that may follow.
+  void worked() { worked_ = true; }
   // This turn does something for a session.
   void session_served() { busy_ = true; }
   // A session said something.
@@ -50,7 +60,7 @@ class HandshakeTurns {
 
   // Whether this turn answers some of those that wait. Called once a turn, and only if any wait.
   bool take() {
-    if (rest_until_ > now_) return false;
+    if (owed_ > Duration{0} && rest_end_ > now_) return false;
     if (busy_ && passed_ < turns_passed_max && now_ - wait_since_ < patience) {
       ++passed_;
       return false;
@@ -60,8 +70,9 @@ class HandshakeTurns {
     answered_ = true;
     return true;
   }
-  // When those that wait are to be looked at again; in the past for the next turn.
-  Instant next() const { return std::max(rest_until_, now_); }
+  // When those that wait are to be looked at again, should nothing come until then; now for the
+  // next turn.
+  Instant next() const { return std::max(now_, std::min(now_ + owed_, rest_end_)); }
 
  private:
   Duration rest_after(Duration turn, Instant now) const {
@@ -72,9 +83,11 @@ class HandshakeTurns {
   Instant now_{};
   Instant spoke_ = Instant{} - talk;
   Instant wait_since_{};
-  Instant rest_until_{};
+  Duration owed_{};  // of rest
+  Instant rest_end_{};
   unsigned passed_ = 0;
   bool busy_ = false;
+  bool worked_ = false;
   bool answered_ = false;
 };
 

@@ -89,6 +89,7 @@ class Shard {
     port_.flush();
     for (auto* requests : options_.store_requests) requests->flush();
     options_.counters.add(queues::ShardMetric::turns);
+    if (done > 0) front_.turn_worked();
     if (done == 0 || ++turns_ % 64 == 0) publish_gauges();
     return done;
   }

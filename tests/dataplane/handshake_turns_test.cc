@@ -95,6 +95,38 @@ TEST_F(HandshakeTurnsTest, WhileSessionsTalkARestOfAThirdFollows) {
   EXPECT_TRUE(turn());
 }
 
+// Turns that find something to do, for strangers say, are no rest.
+TEST_F(HandshakeTurnsTest, RestIsWhatTheShardHasNothingToDoIn) {
+  turns.begin(now);
+  turns.session_spoke();
+  ASSERT_TRUE(turn());
+  now += microseconds(150);
+  for (int i = 0; i < 10; ++i, now += microseconds(100)) {
+    EXPECT_FALSE(turn()) << i;
+    turns.worked();
+  }
+  EXPECT_FALSE(turn());
+  now += microseconds(49);
+  EXPECT_FALSE(turn());
+  now += microseconds(1);
+  EXPECT_TRUE(turn());
+}
+
+TEST_F(HandshakeTurnsTest, AShardWithoutRestAnswersAfterFiveMilliseconds) {
+  turns.begin(now);
+  turns.session_spoke();
+  ASSERT_TRUE(turn());
+  now += microseconds(150);
+  turns.begin(now);
+  const Instant end = now + HandshakeTurns::rest_max;
+  for (const auto& [at, answers] : {std::pair{end - microseconds(20), false},
+                                    std::pair{end - Duration{1}, false}, std::pair{end, true}}) {
+    turns.worked();
+    now = at;
+    EXPECT_EQ(turn(), answers);
+  }
+}
+
 TEST_F(HandshakeTurnsTest, ALongTurnIsNotTheirFault) {
   constexpr Duration most = HandshakeTurns::rested_turn_max;
   for (const Duration length : {most - Duration{3}, most, most + Duration{3}}) {
