@@ -3,7 +3,7 @@
 
 #include <array>
 #include <cstdint>
-#include <utility>
+#include <span>
 
 #include "base/bytes.h"
 #include "base/random.h"
@@ -23,6 +23,8 @@ struct KeyPair {
 
   KeyPair copy() const;
   static KeyPair generate(RandomSource& random);
+  // Several, which costs less than one after another.
+  static void generate_each(std::span<KeyPair* const> pairs, RandomSource& random);
   static KeyPair from_private(std::span<const std::uint8_t, 32> private_key);
 };
 
@@ -31,13 +33,14 @@ struct KeyPair {
 [[nodiscard]] bool diffie_hellman(Secret<32>& out, const PrivateKey& local,
                                   const PublicKey& remote);
 
-struct Agreement {
+struct DiffieHellman {
   Secret<32>& out;
   const PrivateKey& local;
   const PublicKey& remote;
+  bool made = false;  // set to what diffie_hellman() returns
 };
-// The same, two at once, which costs less than one after another. What was false is wiped.
-[[nodiscard]] std::pair<bool, bool> diffie_hellman_two(const Agreement& first,
-                                                       const Agreement& second);
+// The same for each of several, which costs less than one after another: four at once less than
+// half as much.
+void diffie_hellman_each(std::span<DiffieHellman> calls);
 
 }  // namespace godwit::crypto

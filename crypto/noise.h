@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -119,6 +120,24 @@ class NoiseHandshake {
   // `payload_out` too small, not the peer's turn.
   Result<std::size_t> read_message(Bytes message, MutableBytes payload_out);
 
+  // The same for several handshakes, each once, the messages of any patterns: what one waits for is
+  // computed together with what the others do, four keys at a time, which costs less than half
+  // (docs/decisions/0020). `result` is what the call of one returns.
+  struct Write {
+    NoiseHandshake& handshake;
+    Bytes payload;
+    MutableBytes out;
+    Result<std::size_t> result = 0;
+  };
+  struct Read {
+    NoiseHandshake& handshake;
+    Bytes message;
+    MutableBytes payload_out;
+    Result<std::size_t> result = 0;
+  };
+  static void write_each(std::span<Write> writes, RandomSource& random);
+  static void read_each(std::span<Read> reads);
+
   // Known once the pattern has revealed it.
   std::optional<PublicKey> remote_static() const;
   // For XXfallback after a failed IK: the peer's ephemeral of the first message, also once reading
@@ -135,6 +154,7 @@ class NoiseHandshake {
  private:
   struct State;
   explicit NoiseHandshake(std::unique_ptr<State> state);
+  static Result<void> begin_write(Write& write, MutableBytes& rest);
   std::unique_ptr<State> state_;
 };
 

@@ -2,6 +2,7 @@
 #include "crypto/x25519.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "crypto/constant_time.h"
 #include "crypto/field_25519.h"
@@ -10,8 +11,8 @@
 namespace godwit::crypto::x25519 {
 namespace {
 
-// More than a ladder or a comb and what ends it have on the stack.
-constexpr std::size_t stack_used = 4096;
+// More than ladders or a comb and what ends them have on the stack.
+constexpr std::size_t stack_used = 8192;
 
 // decodeScalar25519.
 Secret<32> clamped(const Secret<32>& scalar) {
@@ -85,37 +86,90 @@ void put(std::span<std::uint8_t, 32> out, const Field25519& value, std::uint32_t
   std::ranges::copy((x * z.inverse()).bytes(), call.out.begin());
 }
 
-// One inversion serves both: 1 / z is the inverse of the product times the other z.
-[[gnu::noinline]] void multiply_two_with(const Multiply& first, const Multiply& second,
-                                         PairFunction pair) {
-  Prepared one(first);
-  Prepared two(second);
-  pair(one.call(), two.call());
-  std::array<std::uint32_t, 2> zeroed{};
-  const Field25519 z_one = without_zero(Field25519::from_limbs(one.quotient->z), zeroed[0]);
-  const Field25519 z_two = without_zero(Field25519::from_limbs(two.quotient->z), zeroed[1]);
-  const Field25519 inverse = (z_one * z_two).inverse();
-  put(first.out, Field25519::from_limbs(one.quotient->x) * inverse * z_two, zeroed[0]);
-  put(second.out, Field25519::from_limbs(two.quotient->x) * inverse * z_one, zeroed[1]);
+using Elements = std::array<Field25519, together_max>;
+
+Elements ones() {
+  return {Field25519::one(), Field25519::one(), Field25519::one(), Field25519::one()};
 }
 
-[[gnu::noinline]] void multiply_base_with(const MultiplyBase& call) {
-  // j + 2^255, where the scalar is 8j.
-  Secret<32> digits = clamped(call.scalar);
+// The inverses of all, by one inversion: that of the product of the first n times the product of
+// the first n - 1 is the n-th's. None is 0.
+void invert_each(std::span<Field25519> values) {
+  Elements product = ones();
+  Field25519 all = Field25519::one();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    product[i] = all;
+    all = all * values[i];
+  }
+  Field25519 inverse = all.inverse();
+  for (std::size_t i = values.size(); i-- > 0;) {
+    const Field25519 value = values[i];
+    values[i] = inverse * product[i];
+    inverse = inverse * value;
+  }
+}
+
+// Two, three or four. A lane that is left computes what the first one does.
+[[gnu::noinline]] void multiply_together(std::span<const Multiply> calls, Together ways) {
+  std::array<std::optional<Prepared>, together_max> prepared;
+  for (std::size_t i = 0; i < calls.size(); ++i) prepared[i].emplace(calls[i]);
+  if (calls.size() == 2) {
+    ways.pair(prepared[0]->call(), prepared[1]->call());
+  } else {
+    if (!prepared[3]) prepared[3].emplace(calls[0]);
+    ways.four({prepared[0]->call(), prepared[1]->call(), prepared[2]->call(), prepared[3]->call()});
+  }
+  std::array<std::uint32_t, together_max> zeroed{};
+  Elements inverses = ones();
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    inverses[i] = without_zero(Field25519::from_limbs(prepared[i]->quotient->z), zeroed[i]);
+  }
+  invert_each(std::span(inverses).first(calls.size()));
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    put(calls[i].out, Field25519::from_limbs(prepared[i]->quotient->x) * inverses[i], zeroed[i]);
+  }
+}
+
+// j + 2^255, where the scalar is 8j.
+Secret<32> comb_digits(const Secret<32>& scalar) {
+  Secret<32> digits = clamped(scalar);
   std::uint8_t* const bytes = digits.data();
   for (std::size_t i = 0; i < digits.size; ++i) {
     const unsigned above = i + 1 < digits.size ? bytes[i + 1] : 4;
     bytes[i] = static_cast<std::uint8_t>(bytes[i] >> 3 | above << 5);
   }
+  return digits;
+}
+
+// At most four.
+[[gnu::noinline]] void multiply_base_together(std::span<const MultiplyBase> calls) {
   struct Edwards {
     Field25519::Limbs y;
     Field25519::Limbs z;
   };
-  Wiped<Edwards> point;
-  call.base({.y = point->y.data(), .z = point->z.data(), .digits = bytes, .table = &comb_table()});
-  const Field25519 y = Field25519::from_limbs(point->y);
-  const Field25519 z = Field25519::from_limbs(point->z);
-  std::ranges::copy(((z + y) * (z - y).inverse()).bytes(), call.out.begin());
+  Wiped<std::array<Edwards, together_max>> points;
+  Elements inverses = ones();
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    Edwards& point = (*points)[i];
+    const Secret<32> digits = comb_digits(calls[i].scalar);
+    calls[i].base({.y = point.y.data(),
+                   .z = point.z.data(),
+                   .digits = digits.data(),
+                   .table = &comb_table()});
+    inverses[i] = Field25519::from_limbs(point.z) - Field25519::from_limbs(point.y);
+  }
+  invert_each(std::span(inverses).first(calls.size()));
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const Edwards& point = (*points)[i];
+    const Field25519 sum = Field25519::from_limbs(point.z) + Field25519::from_limbs(point.y);
+    std::ranges::copy((sum * inverses[i]).bytes(), calls[i].out.begin());
+  }
+}
+
+// How many of those left go together.
+std::size_t group_of(std::size_t left, Together ways) {
+  if (left > 2 && ways.four != nullptr) return std::min(left, together_max);
+  return left > 1 && ways.pair != nullptr ? 2 : 1;
 }
 
 }  // namespace
@@ -131,6 +185,10 @@ PairFunction fastest_pair() {
   return fastest_ladder() == &ladder_avx2 ? &pair_avx2 : nullptr;
 }
 
+FourFunction fastest_four() {
+  return fastest_ladder() == &ladder_avx2 ? &four_avx2 : nullptr;
+}
+
 BaseFunction fastest_base() {
   return __builtin_cpu_supports("avx2") ? &base_avx2 : nullptr;
 }
@@ -142,23 +200,39 @@ bool multiply(const Multiply& call) {
   return not_zero(call.out);
 }
 
-std::pair<bool, bool> multiply_two(const Multiply& first, const Multiply& second,
-                                   PairFunction pair) {
-  if (pair == nullptr) return {multiply(first), multiply(second)};
-  multiply_two_with(first, second, pair);
-  sodium_stackzero(stack_used);
-  return {not_zero(first.out), not_zero(second.out)};
+void multiply_each(std::span<const Multiply> calls, std::span<bool> made, Together ways) {
+  GODWIT_CHECK(calls.size() == made.size());
+  for (std::size_t done = 0; done < calls.size();) {
+    const auto group = calls.subspan(done, group_of(calls.size() - done, ways));
+    if (group.size() == 1) {
+      made[done++] = multiply(group.front());
+      continue;
+    }
+    multiply_together(group, ways);
+    sodium_stackzero(stack_used);
+    for (const Multiply& call : group) made[done++] = not_zero(call.out);
+  }
 }
 
 void multiply_base(const MultiplyBase& call) {
-  if (call.base != nullptr) {
-    multiply_base_with(call);
-    sodium_stackzero(stack_used);
-    return;
+  multiply_base_each({&call, 1});
+}
+
+void multiply_base_each(std::span<const MultiplyBase> calls) {
+  while (!calls.empty()) {
+    const auto group =
+        calls.first(calls.front().base == nullptr ? 1 : std::min(calls.size(), together_max));
+    calls = calls.subspan(group.size());
+    if (group.front().base != nullptr) {
+      multiply_base_together(group);
+      sodium_stackzero(stack_used);
+      continue;
+    }
+    constexpr std::array<std::uint8_t, 32> nine{9};
+    // The base point times a clamped number is never the neutral element, so this cannot fail.
+    GODWIT_CHECK(
+        multiply({.out = group.front().out, .scalar = group.front().scalar, .point = nine}));
   }
-  constexpr std::array<std::uint8_t, 32> nine{9};
-  // The base point times a clamped number is never the neutral element, so this cannot fail.
-  GODWIT_CHECK(multiply({.out = call.out, .scalar = call.scalar, .point = nine}));
 }
 
 }  // namespace godwit::crypto::x25519

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <span>
-#include <utility>
 
 #include "crypto/secret.h"
 #include "crypto/x25519_base_comb.h"
@@ -18,6 +17,7 @@ namespace godwit::crypto::x25519 {
 // What this processor does fastest; null where there is nothing better than what stands below.
 LadderFunction fastest_ladder();  // else libsodium's
 PairFunction fastest_pair();      // else two ladders one after another
+FourFunction fastest_four();      // else pairs
 BaseFunction fastest_base();      // else the ladder
 
 struct Multiply {
@@ -30,9 +30,15 @@ struct Multiply {
 // known of the result.
 [[nodiscard]] bool multiply(const Multiply& call);
 
-// The same for two at once, of any scalars and points, where `pair` is not null.
-[[nodiscard]] std::pair<bool, bool> multiply_two(const Multiply& first, const Multiply& second,
-                                                 PairFunction pair = fastest_pair());
+// At most so many share what several at once save.
+inline constexpr std::size_t together_max = 4;
+struct Together {
+  PairFunction pair = fastest_pair();
+  FourFunction four = fastest_four();
+};
+// The same for several of any scalars and points, as many as there are; `made` gets what multiply()
+// returns for each. REQUIRES: as many of the one as of the other.
+void multiply_each(std::span<const Multiply> calls, std::span<bool> made, Together ways = {});
 
 struct MultiplyBase {
   std::span<std::uint8_t, 32> out;
@@ -41,5 +47,6 @@ struct MultiplyBase {
 };
 // The base point, 9: never all zeros.
 void multiply_base(const MultiplyBase& call);
+void multiply_base_each(std::span<const MultiplyBase> calls);
 
 }  // namespace godwit::crypto::x25519

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/x25519_base_comb.h"
+#include "crypto/x25519_four.h"
 #include "crypto/x25519_lanes_256.h"
 #include "crypto/x25519_pair.h"
 #include "crypto/x25519_ten_limbs.h"
@@ -27,6 +28,10 @@ void ladder_avx2(const LadderCall& call) {
 
 void pair_avx2(const LadderCall& first, const LadderCall& second) {
   PairLadder<TenLimbs<Avx2Lanes>>::run(first, second);
+}
+
+void four_avx2(const LadderCall (&calls)[4]) {
+  FourLadders<TenLimbs<Avx2Lanes>>::run(calls);
 }
 
 void base_avx2(const BaseCall& call) {

@@ -77,6 +77,16 @@ struct FiveLimbs {
     return product;
   }
 
+  // REQUIRES: a factor below 2^30, settled limbs.
+  [[gnu::always_inline]] static inline Four multiply_by(const Four& a, std::uint64_t factor) {
+    Four constant;
+#pragma GCC unroll 5
+    for (std::size_t i = 0; i < limb_count; ++i) {
+      constant.limb[i] = Lanes::every(i == 0 ? factor : 0);
+    }
+    return multiply(a, constant);
+  }
+
   [[gnu::always_inline]] static inline Four square(const Four& a) {
     return multiply(a, a);
   }

@@ -35,10 +35,13 @@ void ladder_ifma(const LadderCall& call);
 // REQUIRES: a processor with AVX2.
 void ladder_avx2(const LadderCall& call);
 
-// Two at once, of any scalars and points.
+// Two and four at once, of any scalars and points.
 using PairFunction = void (*)(const LadderCall& first, const LadderCall& second);
 // REQUIRES: a processor with AVX2.
 void pair_avx2(const LadderCall& first, const LadderCall& second);
+using FourFunction = void (*)(const LadderCall (&calls)[4]);
+// REQUIRES: a processor with AVX2.
+void four_avx2(const LadderCall (&calls)[4]);
 
 // left + right, or left - right where `negative` is all ones.
 template <typename Field>

@@ -136,6 +136,17 @@ struct TenLimbs {
     return carried(sums);
   }
 
+  // REQUIRES: a factor below 2^30; `a` carried, or the sum or difference of two such.
+  [[gnu::always_inline]] static inline Four multiply_by(const Four& a, std::uint64_t factor) {
+    const Halves f = halves(a, 1);
+    Vector sums[half_count];
+#pragma GCC unroll 10
+    for (std::size_t i = 0; i < half_count; ++i) {
+      sums[i] = Lanes::multiply_halves(f.limb[i], Lanes::every(factor));
+    }
+    return carried(sums);
+  }
+
   [[gnu::always_inline]] static inline Four square(const Four& a) {
     const Halves f = halves(a, 1);
     const Halves f_19 = halves(a, 19);

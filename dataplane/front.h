@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -123,12 +124,19 @@ class Front {
   void blame(const Session& session);
   std::size_t expire_starts();
   void on_preamble(Session& session, MutableBytes& input);
-  bool defer_handshake(Session& session, Bytes input);
+  void defer_handshake(Session& session, Bytes input);
   static bool is_deferred(const Session& session) {
     return session.start && session.start->deferred;
   }
   void keep_deferred(Session& session, Bytes input);
-  void on_handshake_message(Session& session, Bytes message);
+  // A handshake message whose turn has come: its session, and what has come from it.
+  struct Waiting {
+    ConnectionName name;
+    queues::Buffer input;
+  };
+  std::optional<Waiting> next_waiting();
+  std::size_t answer_together(std::size_t count_max);
+  void on_handshake_answer(Session& session, const ServerHandshake::Exchange& exchange);
   bool on_login(Session& session, Bytes content);
   bool on_register(Session& session, Bytes content);
   std::uint64_t device_key(const Session& session) const;
@@ -196,7 +204,6 @@ class Front {
   AddressLimits addresses_;
   std::uint32_t oldest_start_ = SessionStart::none;
   std::uint32_t newest_start_ = SessionStart::none;
-  std::uint32_t handshakes_left_ = 0;  // only while they are answered
   HandshakeTurns handshake_turns_;
   std::uint64_t io_refused_ = 0;  // of the backend's count, what is in the metric
   queues::TickWheel<ConnectionName> paced_;

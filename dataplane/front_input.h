@@ -109,21 +109,16 @@ void Front<Io>::consume(Session& session, MutableBytes input) {
   while (!input.empty()) {
     if (session.state == SessionState::closing || session.state == SessionState::closed) return;
     if (session.state == SessionState::preamble) return;
-    const bool handshake = session.state == SessionState::handshake;
     const protocol::Split split = protocol::split_frame(input, limits_of(session));
     if (split.status == protocol::SplitStatus::need_more) {
       keep_partial(session, input, split.wire_size);
       return;
     }
     if (split.status != protocol::SplitStatus::complete) return fail_parse(session);
-    if (handshake && defer_handshake(session, input)) return;
+    if (session.state == SessionState::handshake) return defer_handshake(session, input);
     const MutableBytes body = protocol::frame_body(input, split);
     input = input.subspan(split.wire_size);
-    if (handshake) {
-      on_handshake_message(session, body);
-    } else if (!on_frame(session, body)) {
-      return;
-    }
+    if (!on_frame(session, body)) return;
   }
 }
 

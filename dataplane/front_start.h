@@ -171,13 +171,9 @@ void Front<Io>::on_preamble(Session& session, MutableBytes& input) {
   close(session, io::CloseMode::graceful);
 }
 
-// True when it is not this message's turn: it waits, and so does what comes behind it.
+// A whole message waits for a turn of its kind, and so does what comes behind it.
 template <io::StreamBackend Io>
-bool Front<Io>::defer_handshake(Session& session, Bytes input) {
-  if (handshakes_left_ > 0) {
-    --handshakes_left_;
-    return false;
-  }
+void Front<Io>::defer_handshake(Session& session, Bytes input) {
   if (deferred_.size() >= settings_.handshakes_per_turn) {
     counters_.add(queues::ShardMetric::handshakes_deferred);
   }
@@ -185,7 +181,6 @@ bool Front<Io>::defer_handshake(Session& session, Bytes input) {
   if (deferred_.empty()) handshake_turns_.wait_begins();
   deferred_.push_back(session.name);
   keep_deferred(session, input);
-  return true;
 }
 
 template <io::StreamBackend Io>
@@ -199,41 +194,73 @@ void Front<Io>::keep_deferred(Session& session, Bytes input) {
 
 template <io::StreamBackend Io>
 std::size_t Front<Io>::answer_handshakes() {
-  if (deferred_.empty() || !handshake_turns_.take()) return 0;
-  handshakes_left_ = settings_.handshakes_per_turn;
-  std::size_t answered = 0;
-  // Those deferred again come behind those that have waited longer.
-  for (std::size_t count = deferred_.size(); count > 0 && handshakes_left_ > 0; --count) {
+  static_assert(HandshakeTurns::at_once <= ServerHandshake::together_max);
+  if (deferred_.empty()) return 0;
+  const std::size_t most = handshake_turns_.take();
+  return answer_together(std::min<std::size_t>(most, settings_.handshakes_per_turn));
+}
+
+// The one that has waited longest, unless it has gone.
+template <io::StreamBackend Io>
+std::optional<typename Front<Io>::Waiting> Front<Io>::next_waiting() {
+  while (!deferred_.empty()) {
     const ConnectionName name = deferred_.front();
     deferred_.pop_front();
     Session* session = find(name);
     if (session == nullptr || !is_deferred(*session)) continue;
     session->start->deferred = false;
-    ++answered;
     io_.resume_receive(name);
-    queues::Buffer input = std::move(session->partial);
-    consume(*session, input.writable().first(input.bytes().size()));
+    return Waiting{name, std::move(session->partial)};
   }
-  handshakes_left_ = 0;
-  return answered;
+  return std::nullopt;
+}
+
+// Returns how many there were. What has come behind a message is looked at once all are answered:
+// only then are its keys there.
+template <io::StreamBackend Io>
+std::size_t Front<Io>::answer_together(std::size_t count_max) {
+  std::array<std::array<std::uint8_t, ServerHandshake::reply_size_max>,
+             ServerHandshake::together_max>
+      replies;
+  std::vector<Waiting> waiting;
+  std::vector<ServerHandshake::Exchange> exchanges;
+  std::vector<MutableBytes> behind;
+  while (waiting.size() < count_max) {
+    std::optional<Waiting> next = next_waiting();
+    if (!next) break;
+    Session& session = at(next->name.slot);
+    const MutableBytes input = next->input.writable().first(next->input.bytes().size());
+    const protocol::Split split = protocol::split_frame(input, limits_of(session));
+    exchanges.push_back(
+        {*session.start->handshake, protocol::frame_body(input, split), replies[waiting.size()]});
+    behind.push_back(input.subspan(split.wire_size));
+    waiting.push_back(std::move(*next));
+  }
+  ServerHandshake::answer(exchanges, options_.random);
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    Session* session = find(waiting[i].name);
+    if (session == nullptr) continue;
+    on_handshake_answer(*session, exchanges[i]);
+    consume(*session, behind[i]);
+  }
+  return waiting.size();
 }
 
 template <io::StreamBackend Io>
-void Front<Io>::on_handshake_message(Session& session, Bytes message) {
-  std::array<std::uint8_t, ServerHandshake::reply_size_max> reply;
-  ServerHandshake& handshake = *session.start->handshake;
-  const auto step = handshake.on_message(message, reply, options_.random);
-  if (step == ServerHandshake::Step::failed) {
+void Front<Io>::on_handshake_answer(Session& session, const ServerHandshake::Exchange& exchange) {
+  using Step = ServerHandshake::Step;
+  ServerHandshake& handshake = exchange.handshake;
+  if (exchange.step == Step::failed) {
     counters_.add(queues::ShardMetric::handshakes_failed);
     blame(session);
     return close(session, io::CloseMode::abort);
   }
-  if (step != ServerHandshake::Step::finished) {
-    const Bytes chunk = Bytes(reply).first(handshake.reply_size());
+  if (exchange.step != Step::finished) {
+    const Bytes chunk = Bytes(exchange.reply).first(handshake.reply_size());
     if (io_.send(session.name, {&chunk, 1}) == 0) return close(session, io::CloseMode::abort);
     counters_.add(queues::ShardMetric::bytes_sent, chunk.size());
   }
-  if (step == ServerHandshake::Step::reply) return;
+  if (exchange.step == Step::reply) return;
   if (!handshake.hybrid()) counters_.add(queues::ShardMetric::handshakes_classical);
   crypto::NoiseResult result = handshake.take();
   session.send = std::move(result.send);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 
 #include "base/clock.h"
 
@@ -27,6 +28,8 @@ class HandshakeTurns {
  public:
   static constexpr unsigned turns_passed_max = 15;
   static constexpr Duration patience = std::chrono::microseconds(500);
+  // While no session talks; while some do, one.
+  static constexpr std::size_t at_once = 4;
   // After what a session says, so long sessions talk.
   static constexpr Duration talk = std::chrono::milliseconds(100);
   // A longer turn is so for other reasons, and handshakes a small part of it: no rest.
@@ -58,25 +61,26 @@ class HandshakeTurns {
   // One waits where none did.
   void wait_begins() { wait_since_ = now_; }
 
-  // Whether this turn answers some of those that wait. Called once a turn, and only if any wait.
-  bool take() {
-    if (owed_ > Duration{0} && rest_end_ > now_) return false;
+  // How many of those that wait this turn answers. Called once a turn, and only if any wait.
+  std::size_t take() {
+    if (owed_ > Duration{0} && rest_end_ > now_) return 0;
     if (busy_ && passed_ < turns_passed_max && now_ - wait_since_ < patience) {
       ++passed_;
-      return false;
+      return 0;
     }
     passed_ = 0;
     wait_since_ = now_;
     answered_ = true;
-    return true;
+    return sessions_talk(now_) ? 1 : at_once;
   }
   // When those that wait are to be looked at again, should nothing come until then; now for the
   // next turn.
   Instant next() const { return std::max(now_, std::min(now_ + owed_, rest_end_)); }
 
  private:
+  bool sessions_talk(Instant now) const { return spoke_ + talk > now; }
   Duration rest_after(Duration turn, Instant now) const {
-    const bool rests = spoke_ + talk > now && turn <= rested_turn_max;
+    const bool rests = sessions_talk(now) && turn <= rested_turn_max;
     return rests ? turn / 3 : Duration{0};
   }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "crypto/certificate.h"
 #include "crypto/kem/kem.h"
@@ -17,24 +18,67 @@ using protocol::HandshakeStatus;
 ServerHandshake::ServerHandshake(const NodeIdentity& identity, const protocol::Preamble& preamble)
     : identity_(identity), preamble_(preamble), prologue_(protocol::encode(preamble)) {}
 
-ServerHandshake::Step ServerHandshake::on_message(Bytes message, MutableBytes reply,
-                                                  RandomSource& random) {
-  const bool first = !noise_.has_value();
-  const auto pattern = crypto::pattern_from_byte(static_cast<std::uint8_t>(preamble_.pattern));
-  if (!pattern || (first && !start(*pattern, nullptr))) return Step::failed;
+namespace {
 
-  std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max> payload;
-  HandshakeStatus status = HandshakeStatus::message;
-  if (!noise_->read_message(message, payload)) {
-    // The client has an old key of ours, or none of its bytes are a handshake: XXfallback tells.
-    if (!first || !crypto::is_ik(*pattern)) return Step::failed;
-    const NoiseHandshake failed = std::move(*noise_);
-    if (!start(crypto::fallback_of(*pattern), &failed)) return Step::failed;
-    status = HandshakeStatus::fallback;
+// Of a reply, before the message.
+constexpr std::size_t head_size = protocol::length_prefix_size + 1;
+
+}  // namespace
+
+void ServerHandshake::answer(std::span<Exchange> exchanges, RandomSource& random) {
+  GODWIT_CHECK(exchanges.size() <= together_max);
+  std::array<std::array<std::uint8_t, protocol::hybrid_handshake_message_size_max>, together_max>
+      payloads;
+  std::vector<Exchange*> begun;
+  std::vector<NoiseHandshake::Read> reads;
+  for (Exchange& exchange : exchanges) {
+    exchange.step = Step::failed;
+    if (!exchange.handshake.begin()) continue;
+    reads.push_back({*exchange.handshake.noise_, exchange.message, payloads[reads.size()]});
+    begun.push_back(&exchange);
   }
-  if (noise_->finished()) return Step::finished;
-  if (!write_reply(status, reply, random)) return Step::failed;
-  return noise_->finished() ? Step::reply_and_finish : Step::reply;
+  NoiseHandshake::read_each(reads);
+
+  std::vector<Exchange*> replied;
+  std::vector<NoiseHandshake::Write> writes;
+  for (std::size_t i = 0; i < begun.size(); ++i) {
+    ServerHandshake& handshake = begun[i]->handshake;
+    if (!reads[i].result && !handshake.fall_back()) continue;
+    if (handshake.noise_->finished()) {
+      begun[i]->step = Step::finished;
+      continue;
+    }
+    writes.push_back(
+        {*handshake.noise_, handshake.identity_.certificate, begun[i]->reply.subspan(head_size)});
+    replied.push_back(begun[i]);
+  }
+  NoiseHandshake::write_each(writes, random);
+  for (std::size_t i = 0; i < replied.size(); ++i) {
+    if (!writes[i].result) continue;
+    ServerHandshake& handshake = replied[i]->handshake;
+    handshake.finish_reply(replied[i]->reply, *writes[i].result);
+    replied[i]->step = handshake.noise_->finished() ? Step::reply_and_finish : Step::reply;
+  }
+}
+
+// Before a message is read.
+bool ServerHandshake::begin() {
+  if (noise_) {
+    first_ = false;
+    return true;
+  }
+  const auto pattern = crypto::pattern_from_byte(static_cast<std::uint8_t>(preamble_.pattern));
+  return pattern && start(*pattern, nullptr);
+}
+
+// The client has an old key of ours, or none of its bytes are a handshake: XXfallback tells. False
+// when the message that did not open was not a first one of IK.
+bool ServerHandshake::fall_back() {
+  const auto pattern = crypto::pattern_from_byte(static_cast<std::uint8_t>(preamble_.pattern));
+  if (!first_ || !crypto::is_ik(*pattern)) return false;
+  const NoiseHandshake failed = std::move(*noise_);
+  status_ = HandshakeStatus::fallback;
+  return start(crypto::fallback_of(*pattern), &failed);
 }
 
 bool ServerHandshake::start(NoisePattern pattern, const NoiseHandshake* failed) {
@@ -53,15 +97,10 @@ bool ServerHandshake::start(NoisePattern pattern, const NoiseHandshake* failed) 
   return true;
 }
 
-bool ServerHandshake::write_reply(HandshakeStatus status, MutableBytes reply,
-                                  RandomSource& random) {
-  constexpr std::size_t head = protocol::length_prefix_size + 1;
-  const auto written = noise_->write_message(identity_.certificate, reply.subspan(head), random);
-  if (!written) return false;
-  protocol::write_frame_length(reply, *written + 1);
-  reply[protocol::length_prefix_size] = static_cast<std::uint8_t>(status);
-  reply_size_ = head + *written;
-  return true;
+void ServerHandshake::finish_reply(MutableBytes reply, std::size_t message_size) {
+  protocol::write_frame_length(reply, message_size + 1);
+  reply[protocol::length_prefix_size] = static_cast<std::uint8_t>(status_);
+  reply_size_ = head_size + message_size;
 }
 
 }  // namespace godwit::dataplane

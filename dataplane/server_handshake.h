@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/bytes.h"
 #include "base/random.h"
@@ -35,10 +36,20 @@ class ServerHandshake {
     reply_and_finish,  // both: the reply first
     failed,            // close without a word
   };
-  // One message of the client (without its length). `reply` gets length, status byte and message.
-  Step on_message(Bytes message, MutableBytes reply, RandomSource& random);
+  // One message of the client (without its length). `reply` gets length, status byte and message,
+  // reply_size() bytes in all.
+  struct Exchange {
+    ServerHandshake& handshake;
+    Bytes message;
+    MutableBytes reply;
+    Step step = Step::failed;
+  };
+  // Sets `step` of each. At most so many at once, each another handshake: the keys of all are
+  // computed together, which costs less than half of one after another (docs/decisions/0020).
+  static constexpr std::size_t together_max = 4;
+  static void answer(std::span<Exchange> exchanges, RandomSource& random);
   std::size_t reply_size() const { return reply_size_; }
-  // What on_message() may write.
+  // What answer() may write.
   static constexpr std::size_t reply_size_max =
       protocol::length_prefix_size + protocol::hybrid_handshake_message_size_max;
   // Of the client's messages.
@@ -49,14 +60,18 @@ class ServerHandshake {
   crypto::NoiseResult take() { return noise_->finish(); }
 
  private:
+  bool begin();
+  bool fall_back();
   bool start(crypto::NoisePattern pattern, const crypto::NoiseHandshake* failed);
-  bool write_reply(protocol::HandshakeStatus status, MutableBytes reply, RandomSource& random);
+  void finish_reply(MutableBytes reply, std::size_t message_size);
 
   const NodeIdentity& identity_;
   const protocol::Preamble preamble_;
   const protocol::PreambleBytes prologue_;
   std::optional<crypto::NoiseHandshake> noise_;
+  protocol::HandshakeStatus status_ = protocol::HandshakeStatus::message;  // of the next reply
   std::size_t reply_size_ = 0;
+  bool first_ = true;  // the message that is being answered
 };
 
 }  // namespace godwit::dataplane

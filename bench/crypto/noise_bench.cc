@@ -5,6 +5,7 @@
 
 #include <array>
 #include <ctime>
+#include <vector>
 
 // Whole handshakes, both sides on one thread, with a certificate-sized payload: with ML-KEM-768
 // beside Curve25519 and without. Counters: what of that the gateway spends, and the bytes of the
@@ -85,7 +86,7 @@ BENCHMARK(noise_ik_hfs_aesgcm);
 BENCHMARK(noise_xx_chachapoly);
 BENCHMARK(noise_xx_hfs_chachapoly);
 
-// What a handshake's Diffie-Hellmans consist of: one of its own, two at once, and a key pair.
+// What a handshake's Diffie-Hellmans consist of: one of its own, several at once, and key pairs.
 void x25519(benchmark::State& state) {
   SeededRandom random(2);
   const KeyPair local = KeyPair::generate(random);
@@ -97,24 +98,38 @@ void x25519(benchmark::State& state) {
     }
   }
 }
-void x25519_two(benchmark::State& state) {
+void x25519_together(benchmark::State& state) {
   SeededRandom random(2);
-  const std::array<KeyPair, 2> local = {KeyPair::generate(random), KeyPair::generate(random)};
+  const auto count = static_cast<std::size_t>(state.range(0));
   const KeyPair remote = KeyPair::generate(random);
-  std::array<Secret<32>, 2> shared;
-  for (auto _ : state) {
-    const auto made = diffie_hellman_two({shared[0], local[0].private_key, remote.public_key},
-                                         {shared[1], local[1].private_key, remote.public_key});
-    if (!made.first || !made.second) return state.SkipWithError("a point of small order");
+  std::vector<KeyPair> local;
+  std::vector<Secret<32>> shared(count);
+  std::vector<DiffieHellman> calls;
+  for (std::size_t i = 0; i < count; ++i) local.push_back(KeyPair::generate(random));
+  for (std::size_t i = 0; i < count; ++i) {
+    calls.push_back({shared[i], local[i].private_key, remote.public_key});
   }
+  for (auto _ : state) diffie_hellman_each(calls);
+  for (const DiffieHellman& call : calls) {
+    if (!call.made) return state.SkipWithError("a point of small order");
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 void x25519_key_pair(benchmark::State& state) {
   SeededRandom random(2);
   for (auto _ : state) benchmark::DoNotOptimize(KeyPair::generate(random));
 }
+void x25519_key_pairs_together(benchmark::State& state) {
+  SeededRandom random(2);
+  std::array<KeyPair, 4> pairs;
+  const std::array<KeyPair*, 4> all{&pairs[0], &pairs[1], &pairs[2], &pairs[3]};
+  for (auto _ : state) KeyPair::generate_each(all, random);
+  state.SetItemsProcessed(state.iterations() * 4);
+}
 BENCHMARK(x25519);
-BENCHMARK(x25519_two);
+BENCHMARK(x25519_together)->DenseRange(2, 4);
 BENCHMARK(x25519_key_pair);
+BENCHMARK(x25519_key_pairs_together);
 
 }  // namespace
 }  // namespace godwit::crypto

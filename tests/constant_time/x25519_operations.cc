@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "crypto/x25519.h"
 #include "tests/constant_time/operations.h"
@@ -30,20 +32,32 @@ void ladder() {
   }
 }
 
-template <x25519::PairFunction run>
-void pair() {
+template <x25519::PairFunction pair, x25519::FourFunction four, std::size_t count>
+void together() {
   HiddenRandom random;
-  std::array<Secret<32>, 2> scalars;
-  std::array<Point, 2> points{Point{9}, Point{9}};
+  std::array<Secret<32>, count> scalars;
+  std::array<Point, count> points;
+  points.fill(Point{9});
   for (int round = 0; round < 2; ++round) {
-    std::array<Point, 2> outs;
-    for (Secret<32>& scalar : scalars) random.fill(scalar.writable());
-    const auto made =
-        x25519::multiply_two({.out = outs[0], .scalar = scalars[0], .point = points[0]},
-                             {.out = outs[1], .scalar = scalars[1], .point = points[1]}, run);
-    GODWIT_CHECK(made.first && made.second);
+    std::array<Point, count> outs;
+    std::vector<x25519::Multiply> calls;
+    for (std::size_t i = 0; i < count; ++i) {
+      random.fill(scalars[i].writable());
+      calls.push_back({.out = outs[i], .scalar = scalars[i], .point = points[i]});
+    }
+    std::array<bool, count> made{};
+    x25519::multiply_each(calls, made, {.pair = pair, .four = four});
+    GODWIT_CHECK(std::ranges::all_of(made, [](bool each) { return each; }));
     points = outs;  // secret ones
   }
+}
+template <x25519::PairFunction run>
+void pair() {
+  together<run, nullptr, 2>();
+}
+template <x25519::FourFunction run>
+void four() {
+  together<nullptr, run, 4>();
 }
 
 template <x25519::BaseFunction run>
@@ -68,6 +82,9 @@ constexpr std::array operations = {
     Operation{"x25519_pair_5", pair<&testing::plain_pair<FiveLimbs>>},
     Operation{"x25519_pair_10", pair<&testing::plain_pair<TenLimbs>>},
     Operation{"x25519_pair_avx2", with_avx2<pair<&x25519::pair_avx2>>},
+    Operation{"x25519_four_5", four<&testing::plain_four<FiveLimbs>>},
+    Operation{"x25519_four_10", four<&testing::plain_four<TenLimbs>>},
+    Operation{"x25519_four_avx2", with_avx2<four<&x25519::four_avx2>>},
     Operation{"x25519_base_5", base<&testing::plain_base<FiveLimbs>>},
     Operation{"x25519_base_10", base<&testing::plain_base<TenLimbs>>},
     Operation{"x25519_base_avx2", with_avx2<base<&x25519::base_avx2>>},

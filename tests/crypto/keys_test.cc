@@ -76,38 +76,65 @@ TEST(X25519, PointOfSmallOrderIsRefusedAndLeavesNothing) {
   }
 }
 
-TEST(X25519, TwoAtOnceAreTheTwo) {
+TEST(X25519, SeveralAtOnceAreThoseAlone) {
   SeededRandom random(2);
-  const KeyPair local = KeyPair::generate(random);
-  const KeyPair other = KeyPair::generate(random);
   const KeyPair remote = KeyPair::generate(random);
-  std::array<Secret<32>, 2> alone;
-  ASSERT_TRUE(diffie_hellman(alone[0], local.private_key, remote.public_key));
-  ASSERT_TRUE(diffie_hellman(alone[1], other.private_key, remote.public_key));
-  std::array<Secret<32>, 2> both;
-  const auto made = diffie_hellman_two({both[0], local.private_key, remote.public_key},
-                                       {both[1], other.private_key, remote.public_key});
-  ASSERT_TRUE(made.first && made.second);
-  EXPECT_TRUE(both[0].equals(alone[0]));
-  EXPECT_TRUE(both[1].equals(alone[1]));
+  for (std::size_t count = 0; count <= 9; ++count) {
+    std::vector<KeyPair> local;
+    std::vector<Secret<32>> shared(count);
+    std::vector<DiffieHellman> calls;
+    for (std::size_t i = 0; i < count; ++i) local.push_back(KeyPair::generate(random));
+    for (std::size_t i = 0; i < count; ++i) {
+      calls.push_back({shared[i], local[i].private_key, remote.public_key});
+    }
+    diffie_hellman_each(calls);
+    for (std::size_t i = 0; i < count; ++i) {
+      Secret<32> alone;
+      ASSERT_TRUE(diffie_hellman(alone, local[i].private_key, remote.public_key));
+      EXPECT_TRUE(calls[i].made);
+      EXPECT_TRUE(shared[i].equals(alone));
+    }
+  }
 }
 
-TEST(X25519, OfTwoAtOnceOnlyTheOneOfSmallOrderIsRefused) {
+TEST(X25519, OfSeveralAtOnceOnlyThoseOfSmallOrderAreRefused) {
   SeededRandom random(3);
   const KeyPair local = KeyPair::generate(random);
   const KeyPair remote = KeyPair::generate(random);
   Secret<32> alone;
   ASSERT_TRUE(diffie_hellman(alone, local.private_key, remote.public_key));
   constexpr PublicKey small{1};
-  for (const bool first_is_small : {true, false}) {
-    Secret<32> first = local.private_key.copy();
-    Secret<32> second = local.private_key.copy();
-    const auto made =
-        diffie_hellman_two({first, local.private_key, first_is_small ? small : remote.public_key},
-                           {second, local.private_key, first_is_small ? remote.public_key : small});
-    EXPECT_EQ(made, std::pair(!first_is_small, first_is_small));
-    EXPECT_TRUE((first_is_small ? second : first).equals(alone));
-    EXPECT_TRUE((first_is_small ? first : second).equals(Secret<32>()));
+  for (unsigned which = 0; which < 32; ++which) {
+    std::array<Secret<32>, 5> shared;
+    std::vector<DiffieHellman> calls;
+    for (std::size_t i = 0; i < shared.size(); ++i) {
+      shared[i] = local.private_key.copy();
+      const bool is_small = which >> i & 1;
+      calls.push_back({shared[i], local.private_key, is_small ? small : remote.public_key});
+    }
+    diffie_hellman_each(calls);
+    for (std::size_t i = 0; i < shared.size(); ++i) {
+      const bool is_small = which >> i & 1;
+      EXPECT_EQ(calls[i].made, !is_small);
+      EXPECT_TRUE(is_small ? shared[i].equals(Secret<32>()) : shared[i].equals(alone));
+    }
+  }
+}
+
+TEST(KeyPair, SeveralAtOnceAreThoseOfTheirPrivateKeys) {
+  SeededRandom random(4);
+  for (std::size_t count = 0; count <= 9; ++count) {
+    std::vector<KeyPair> pairs(count);
+    std::vector<KeyPair*> all;
+    for (KeyPair& pair : pairs) all.push_back(&pair);
+    KeyPair::generate_each(all, random);
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(pairs[i].public_key,
+                KeyPair::from_private(pairs[i].private_key.bytes()).public_key);
+      for (std::size_t other = 0; other < i; ++other) {
+        EXPECT_NE(pairs[i].public_key, pairs[other].public_key);
+      }
+    }
   }
 }
 

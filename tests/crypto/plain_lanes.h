@@ -5,6 +5,7 @@
 
 #include "crypto/x25519_base_comb.h"
 #include "crypto/x25519_five_limbs.h"
+#include "crypto/x25519_four.h"
 #include "crypto/x25519_pair.h"
 #include "crypto/x25519_ten_limbs.h"
 
@@ -94,6 +95,10 @@ void plain_ladder(const x25519::LadderCall& call) {
 template <typename Field>
 void plain_pair(const x25519::LadderCall& first, const x25519::LadderCall& second) {
   x25519::PairLadder<Field>::run(first, second);
+}
+template <typename Field>
+void plain_four(const x25519::LadderCall (&calls)[4]) {
+  x25519::FourLadders<Field>::run(calls);
 }
 template <typename Field>
 void plain_base(const x25519::BaseCall& call) {

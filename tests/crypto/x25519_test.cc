@@ -15,8 +15,10 @@ namespace godwit::crypto {
 namespace {
 
 using x25519::BaseFunction;
+using x25519::FourFunction;
 using x25519::LadderFunction;
 using x25519::PairFunction;
+using x25519::Together;
 using Point = std::array<std::uint8_t, 32>;
 
 template <typename Function>
@@ -41,11 +43,29 @@ std::vector<Named<LadderFunction>> ladders() {
   if (has_ifma) all.push_back({"ifma", &x25519::ladder_ifma});
   return all;
 }
-std::vector<Named<PairFunction>> pairs() {
-  return those_that_run<PairFunction>({{"five_limbs", &testing::plain_pair<testing::FiveLimbs>},
-                                       {"ten_limbs", &testing::plain_pair<testing::TenLimbs>},
-                                       {"none", nullptr}},
-                                      &x25519::pair_avx2);
+// Several at once, by pairs, by fours, and with a lane left over.
+struct Group {
+  std::string name;
+  Together ways;
+  std::size_t count;
+};
+std::vector<Group> groups() {
+  std::vector<Group> all{{"none", {.pair = nullptr, .four = nullptr}, 2}};
+  const auto add = [&](const std::string& field, PairFunction pair, FourFunction four) {
+    all.push_back({field + "_two", {.pair = pair, .four = four}, 2});
+    all.push_back({field + "_three", {.pair = pair, .four = four}, 3});
+    all.push_back({field + "_four", {.pair = pair, .four = four}, 4});
+  };
+  add("five_limbs", &testing::plain_pair<testing::FiveLimbs>,
+      &testing::plain_four<testing::FiveLimbs>);
+  add("ten_limbs", &testing::plain_pair<testing::TenLimbs>,
+      &testing::plain_four<testing::TenLimbs>);
+  if (has_avx2) {
+    add("avx2", &x25519::pair_avx2, &x25519::four_avx2);
+    all.push_back({"avx2_seven", {.pair = &x25519::pair_avx2, .four = &x25519::four_avx2}, 7});
+    all.push_back({"avx2_pairs", {.pair = &x25519::pair_avx2, .four = nullptr}, 5});
+  }
+  return all;
 }
 std::vector<Named<BaseFunction>> bases() {
   return those_that_run<BaseFunction>({{"five_limbs", &testing::plain_base<testing::FiveLimbs>},
@@ -77,21 +97,35 @@ class X25519Ladder : public ::testing::TestWithParam<Named<LadderFunction>> {
   }
 };
 
-class X25519Pair : public ::testing::TestWithParam<Named<PairFunction>> {
+struct One {
+  Secret<32> scalar;
+  Point point{};
+};
+
+class X25519Together : public ::testing::TestWithParam<Group> {
  protected:
-  struct One {
-    const Secret<32>& scalar;
-    const Point& point;
-  };
-  void expect_as_libsodium(const One& first, const One& second) {
-    SCOPED_TRACE(to_hex(first.scalar.bytes()) + " " + to_hex(first.point) + ", " +
-                 to_hex(second.scalar.bytes()) + " " + to_hex(second.point));
-    std::array<Point, 2> ours{};
-    const auto made = x25519::multiply_two(
-        {.out = ours[0], .scalar = first.scalar, .point = first.point},
-        {.out = ours[1], .scalar = second.scalar, .point = second.point}, GetParam().run);
-    expect_is(made.first, ours[0], by_libsodium(first.scalar, first.point));
-    expect_is(made.second, ours[1], by_libsodium(second.scalar, second.point));
+  static std::size_t count() { return GetParam().count; }
+  static std::vector<One> any(RandomSource& random) {
+    std::vector<One> all(count());
+    for (One& one : all) {
+      random.fill(one.scalar.writable());
+      random.fill(one.point);
+    }
+    return all;
+  }
+  static void expect_as_libsodium(const std::vector<One>& all) {
+    std::vector<Point> ours(all.size());
+    std::vector<x25519::Multiply> calls;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      calls.push_back({.out = ours[i], .scalar = all[i].scalar, .point = all[i].point});
+    }
+    std::array<bool, 8> made{};
+    x25519::multiply_each(calls, std::span(made).first(all.size()), GetParam().ways);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      SCOPED_TRACE(std::to_string(i) + ": " + to_hex(all[i].scalar.bytes()) + " " +
+                   to_hex(all[i].point));
+      expect_is(made[i], ours[i], by_libsodium(all[i].scalar, all[i].point));
+    }
   }
 };
 
@@ -200,50 +234,68 @@ TEST_P(X25519Ladder, EveryBitOfTheScalarCounts) {
   }
 }
 
-// Either of the two, or both, may be zeros, and the other is not touched by it.
-TEST_P(X25519Pair, EdgesOfTheFieldBesideAPointLikeAnyOther) {
+// Any of them, or all, may be zeros, and the others are not touched by it.
+TEST_P(X25519Together, EdgesOfTheFieldBesidePointsLikeAnyOther) {
   SeededRandom random(5);
-  Secret<32> other;
-  Point any;
-  random.fill(other.writable());
-  random.fill(any);
   std::vector<Point> points = edges();
   std::ranges::copy(points_of_small_order(), std::back_inserter(points));
+  std::size_t place = 0;
   for (const Secret<32>& scalar : edge_scalars()) {
     for (const Point& point : points) {
-      expect_as_libsodium({scalar, point}, {other, any});
-      expect_as_libsodium({other, any}, {scalar, point});
+      std::vector<One> all = any(random);
+      all[place] = {scalar.copy(), point};
+      expect_as_libsodium(all);
+      place = (place + 1) % count();
     }
   }
   for (const Point& point : points_of_small_order()) {
-    expect_as_libsodium({other, point}, {other, points.front()});
-  }
-}
-
-TEST_P(X25519Pair, RandomPointsAndScalars) {
-  SeededRandom random(6);
-  std::array<Secret<32>, 2> scalars;
-  std::array<Point, 2> points;
-  for (int round = 0; round < 300; ++round) {
-    for (std::size_t i = 0; i < 2; ++i) {
-      random.fill(scalars[i].writable());
-      random.fill(points[i]);
+    for (unsigned which = 1; which < 1u << count(); ++which) {
+      std::vector<One> all = any(random);
+      for (std::size_t i = 0; i < count(); ++i) {
+        if (which >> i & 1) all[i].point = point;
+      }
+      expect_as_libsodium(all);
     }
-    expect_as_libsodium({scalars[0], points[0]}, {scalars[1], points[1]});
-    expect_as_libsodium({scalars[0], points[0]}, {scalars[1], points[0]});
   }
 }
 
-TEST_P(X25519Pair, EveryBitOfEitherScalarCounts) {
+TEST_P(X25519Together, RandomPointsAndScalars) {
+  SeededRandom random(6);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<One> all = any(random);
+    expect_as_libsodium(all);
+    for (One& one : all) one.point = all.front().point;
+    expect_as_libsodium(all);
+  }
+}
+
+TEST_P(X25519Together, EveryBitOfEachScalarCounts) {
   SeededRandom random(7);
-  std::array<Secret<32>, 2> scalars;
-  Point point;
-  random.fill(point);
-  for (Secret<32>& scalar : scalars) random.fill(scalar.writable());
+  std::vector<One> all = any(random);
   for (unsigned bit = 0; bit < 256; ++bit) {
-    for (Secret<32>& scalar : scalars) {
-      scalar.data()[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
-      expect_as_libsodium({scalars[0], point}, {scalars[1], point});
+    for (One& one : all) {
+      one.scalar.data()[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+    }
+    expect_as_libsodium(all);
+    all[bit % count()].scalar.data()[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+    expect_as_libsodium(all);
+  }
+}
+
+// Of as many as there are, none included.
+TEST(X25519, BasePointsTogetherAreThoseAlone) {
+  SeededRandom random(9);
+  for (std::size_t count = 0; count < 10; ++count) {
+    std::vector<Secret<32>> scalars(count);
+    std::vector<Point> together(count);
+    std::vector<x25519::MultiplyBase> calls;
+    for (std::size_t i = 0; i < count; ++i) {
+      random.fill(scalars[i].writable());
+      calls.push_back({.out = together[i], .scalar = scalars[i]});
+    }
+    x25519::multiply_base_each(calls);
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(to_hex(together[i]), to_hex(*by_libsodium(scalars[i], Point{9})));
     }
   }
 }
@@ -283,7 +335,7 @@ TEST_P(X25519Base, RandomScalars) {
 
 constexpr auto name_of = [](const auto& each) { return each.param.name; };
 INSTANTIATE_TEST_SUITE_P(Lanes, X25519Ladder, ::testing::ValuesIn(ladders()), name_of);
-INSTANTIATE_TEST_SUITE_P(Lanes, X25519Pair, ::testing::ValuesIn(pairs()), name_of);
+INSTANTIATE_TEST_SUITE_P(Lanes, X25519Together, ::testing::ValuesIn(groups()), name_of);
 INSTANTIATE_TEST_SUITE_P(Lanes, X25519Base, ::testing::ValuesIn(bases()), name_of);
 
 // The choice that is made at run time.
@@ -292,6 +344,7 @@ TEST(X25519, TheFastestThatTheProcessorHas) {
       has_ifma ? &x25519::ladder_ifma : (has_avx2 ? &x25519::ladder_avx2 : nullptr);
   EXPECT_EQ(x25519::fastest_ladder(), ladder);
   EXPECT_EQ(x25519::fastest_pair(), has_avx2 && !has_ifma ? &x25519::pair_avx2 : nullptr);
+  EXPECT_EQ(x25519::fastest_four(), has_avx2 && !has_ifma ? &x25519::four_avx2 : nullptr);
   EXPECT_EQ(x25519::fastest_base(), has_avx2 ? &x25519::base_avx2 : nullptr);
 }
 

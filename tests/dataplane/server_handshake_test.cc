@@ -71,7 +71,9 @@ class ServerHandshakeTest : public testing::Test {
   }
   Step say(ServerHandshake& server, Bytes message) {
     EXPECT_LE(message.size(), server.frame_limits().size_max);
-    const Step step = server.on_message(message, reply_, random);
+    ServerHandshake::Exchange exchange{server, message, reply_};
+    ServerHandshake::answer({&exchange, 1}, random);
+    const Step step = exchange.step;
     answer.clear();
     if (step == Step::reply || step == Step::reply_and_finish) {
       const Bytes whole = Bytes(reply_).first(server.reply_size());
