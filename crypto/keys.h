@@ -39,8 +39,7 @@ struct DiffieHellman {
   const PublicKey& remote;
   bool made = false;  // set to what diffie_hellman() returns
 };
-// The same for each of several, which costs less than one after another: four at once less than
-// half as much.
+// The same for each of several, which costs less than one after another: four at once half as much.
 void diffie_hellman_each(std::span<DiffieHellman> calls);
 
 }  // namespace godwit::crypto

@@ -121,8 +121,8 @@ class NoiseHandshake {
   Result<std::size_t> read_message(Bytes message, MutableBytes payload_out);
 
   // The same for several handshakes, each once, the messages of any patterns: what one waits for is
-  // computed together with what the others do, four keys at a time, which costs less than half
-  // (docs/decisions/0020). `result` is what the call of one returns.
+  // computed together with what the others do, four keys at a time, which costs half as
+  // much (docs/decisions/0020). `result` is what the call of one returns.
   struct Write {
     NoiseHandshake& handshake;
     Bytes payload;

@@ -3,10 +3,9 @@
 
 #include "crypto/x25519_ladder.h"
 
-// Four Montgomery ladders at once, one in each lane: nothing is moved from lane to lane, every
-// square is one, and products of a step do not wait for each other, so that four cost little more
-// than two pairs would save. Internal to crypto. Thread safe; no branch or index depends on the
-// scalars or the points.
+// Four Montgomery ladders at once, one in each lane: nothing is moved from lane to lane, and every
+// square is one, where a pair moves lanes and a ladder alone leaves some idle. Internal to crypto.
+// Thread safe; no branch or index depends on the scalars or the points.
 
 namespace godwit::crypto::x25519 {
 

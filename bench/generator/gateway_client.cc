@@ -31,6 +31,7 @@ ClientFactory gateway_clients(const GatewayClients& options, RandomSource& rando
                             .account = kept->accounts[slot],
                             .partner = kept->accounts[slot ^ 1].user,
                             .domain = kept->domain,
+                            .pattern = kept->pattern,
                             .payload = *payload},
         kept->server, random);
   };

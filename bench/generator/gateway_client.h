@@ -47,6 +47,7 @@ struct GatewayClients {
   LoadClient::Goal goal = LoadClient::Goal::log_in;
   std::span<LoadAccount> accounts;  // outlive the clients
   std::string domain = "localhost";
+  protocol::HandshakePattern pattern = protocol::HandshakePattern::xx_hfs;
   std::size_t payload_size = 100;  // load_payload_size_min … max
 };
 // `random` outlives the clients; the factory too.

@@ -51,9 +51,12 @@ class Bench {
     if (auto done = messages("window1", connections_window_1, 1); !done) return done;
     if (auto done = messages("window8", connections_window_8, 8); !done) return done;
     if (sessions) {
-      const auto cost =
-          measure_sessions(settings, std::span(gateway_).first(arguments_.idle_sessions), random_);
+      const auto accounts = std::span(gateway_).first(arguments_.idle_sessions);
+      auto cost = measure_sessions(settings, accounts, random_);
       if (!cost) return std::unexpected(cost.error());
+      const auto classical = measure_classical_logins(settings, accounts, random_);
+      if (!classical) return std::unexpected(classical.error());
+      cost->classical_logins = *classical;
       report(*cost);
     }
     return write_json();

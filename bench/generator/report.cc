@@ -114,9 +114,10 @@ std::string table(const SessionCost& cost) {
   return format(
       "%zu idle sessions: resident memory %.0f B a session (anonymous %.0f B; second half alone "
       "%.0f B)\n"
-      "  XXhfs logins a second of server CPU: %.0f (of the shard's alone: %.0f)\n",
+      "  XXhfs logins a second of server CPU: %.0f (of the shard's alone: %.0f), XX: %.0f (%.0f)\n",
       cost.sessions, cost.resident_bytes, cost.anonymous_bytes, cost.resident_bytes_marginal,
-      cost.logins_per_second, cost.logins_per_shard_second);
+      cost.hybrid_logins.per_second, cost.hybrid_logins.per_shard_second,
+      cost.classical_logins.per_second, cost.classical_logins.per_shard_second);
 }
 
 std::string json(const MessageCost& cost) {
@@ -142,8 +143,10 @@ std::string json(const SessionCost& cost) {
                         {"resident_bytes_per_session", cost.resident_bytes},
                         {"anonymous_bytes_per_session", cost.anonymous_bytes},
                         {"resident_bytes_per_session_marginal", cost.resident_bytes_marginal},
-                        {"xxhfs_logins_per_cpu_second", cost.logins_per_second},
-                        {"xxhfs_logins_per_shard_cpu_second", cost.logins_per_shard_second}}
+                        {"xxhfs_logins_per_cpu_second", cost.hybrid_logins.per_second},
+                        {"xxhfs_logins_per_shard_cpu_second", cost.hybrid_logins.per_shard_second},
+                        {"xx_logins_per_cpu_second", cost.classical_logins.per_second},
+                        {"xx_logins_per_shard_cpu_second", cost.classical_logins.per_shard_second}}
       .dump();
 }
 

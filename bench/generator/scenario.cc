@@ -10,6 +10,7 @@ namespace godwit::bench {
 using apps::ProcessMemory;
 using apps::ThreadCpu;
 using apps::ThreadTimes;
+using protocol::HandshakePattern;
 
 namespace {
 
@@ -58,7 +59,8 @@ struct Side {
 };
 
 Result<Side> start_side(const BenchSettings& settings, GatewayClient::Server server,
-                        std::span<LoadAccount> accounts, RandomSource& random) {
+                        std::span<LoadAccount> accounts, RandomSource& random,
+                        HandshakePattern pattern = HandshakePattern::xx_hfs) {
   auto process = start_server(settings, server);
   if (!process) return std::unexpected(process.error());
   const bool relay = server == GatewayClient::Server::relay;
@@ -68,6 +70,7 @@ Result<Side> start_side(const BenchSettings& settings, GatewayClient::Server ser
        .make_client = gateway_clients(
            {.server = server,
             .accounts = accounts,
+            .pattern = pattern,
             .payload_size = settings.payload_size + (relay ? settings.relay_padding : 0)},
            random),
        .pacing = settings.pacing,
@@ -81,6 +84,11 @@ std::uint64_t busiest_ns(const ThreadTimes& times) {
   std::uint64_t most = 0;
   for (const ThreadCpu& time : times) most = std::max(most, time.nanoseconds);
   return most;
+}
+
+LoginRate login_rate(const ThreadTimes& threads, double count) {
+  return {.per_second = count / static_cast<double>(total_ns(threads)) * 1e9,
+          .per_shard_second = count / static_cast<double>(busiest_ns(threads)) * 1e9};
 }
 
 Result<RoundCost> measure_round(const BenchSettings& settings, Side& side, unsigned window) {
@@ -202,8 +210,21 @@ Result<SessionCost> measure_sessions(const BenchSettings& settings, std::span<Lo
       .anonymous_bytes = growth(uses[1].anonymous_bytes, empty.anonymous_bytes, sessions),
       .resident_bytes_marginal = growth(uses[1].resident_bytes, uses[0].resident_bytes,
                                         static_cast<double>(accounts.size() - half)),
-      .logins_per_second = sessions / static_cast<double>(total_ns(threads)) * 1e9,
-      .logins_per_shard_second = sessions / static_cast<double>(busiest_ns(threads)) * 1e9};
+      .hybrid_logins = login_rate(threads, sessions)};
+}
+
+Result<LoginRate> measure_classical_logins(const BenchSettings& settings,
+                                           std::span<LoadAccount> accounts, RandomSource& random) {
+  auto side =
+      start_side(settings, GatewayClient::Server::gateway, accounts, random, HandshakePattern::xx);
+  if (!side) return std::unexpected(side.error());
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  const ThreadTimes before = side->process.cpu_times();
+  if (auto done = side->load->connect_until(accounts.size()); !done) {
+    return std::unexpected(done.error());
+  }
+  return login_rate(difference(side->process.cpu_times(), before),
+                    static_cast<double>(accounts.size()));
 }
 
 }  // namespace godwit::bench

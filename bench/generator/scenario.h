@@ -57,13 +57,18 @@ struct RegistrationCost {
   double per_second = 0;
 };
 
+struct LoginRate {
+  double per_second = 0;        // of server CPU
+  double per_shard_second = 0;  // of the shard's CPU
+};
+
 struct SessionCost {
   std::size_t sessions = 0;
   double resident_bytes = 0;           // a session, from none to all
   double anonymous_bytes = 0;          // the same
   double resident_bytes_marginal = 0;  // a session, of the second half alone
-  double logins_per_second = 0;        // of server CPU
-  double logins_per_shard_second = 0;  // of the shard's CPU
+  LoginRate hybrid_logins;             // XXhfs
+  LoginRate classical_logins;          // XX
 };
 
 // The gateway's accounts are registered before anything is measured.
@@ -81,6 +86,9 @@ Result<MessageCost> measure_messages(const BenchSettings& settings, PairedAccoun
 
 Result<SessionCost> measure_sessions(const BenchSettings& settings, std::span<LoadAccount> accounts,
                                      RandomSource& random);
+// All of them log in with a handshake without ML-KEM.
+Result<LoginRate> measure_classical_logins(const BenchSettings& settings,
+                                           std::span<LoadAccount> accounts, RandomSource& random);
 
 // "adaptive" or "poll", as godwitd reads its configuration.
 std::string idle_mode(const BenchSettings& settings);

@@ -45,7 +45,8 @@ def gateway_cost(_stdout, text):
             found[f"{where}/ratio"] = figure(line["ratio"], "x", LESS)
         elif line["benchmark"] == "session_cost":
             for key, unit, better in (("resident_bytes_per_session", "B", LESS), ("resident_bytes_per_session_marginal", "B", LESS),
-                                      ("xxhfs_logins_per_cpu_second", "/s", MORE)):
+                                      ("xxhfs_logins_per_cpu_second", "/s", MORE),
+                                      ("xx_logins_per_cpu_second", "/s", MORE)):
                 found[f"gateway_cost/{key}"] = figure(line[key], unit, better)
     return found
 

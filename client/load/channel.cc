@@ -3,26 +3,24 @@
 
 #include <array>
 
-#include "protocol/preamble.h"
-
 namespace godwit::client::load {
 
 namespace {
 
-protocol::PreambleBytes preamble() {
-  return protocol::encode(
-      {protocol::HandshakePattern::xx_hfs, crypto::cpu_has_aes_gcm()
-                                               ? protocol::HandshakeSuite::aesgcm_sha256
-                                               : protocol::HandshakeSuite::chachapoly_blake2b});
+protocol::PreambleBytes preamble(protocol::HandshakePattern pattern) {
+  return protocol::encode({pattern, crypto::cpu_has_aes_gcm()
+                                        ? protocol::HandshakeSuite::aesgcm_sha256
+                                        : protocol::HandshakeSuite::chachapoly_blake2b});
 }
 
 }  // namespace
 
 LoadChannel::LoadChannel(const crypto::KeyPair& identity, std::vector<std::uint8_t>& out,
-                         RandomSource& random)
+                         RandomSource& random, protocol::HandshakePattern pattern)
     : random_(&random) {
-  const protocol::PreambleBytes first = preamble();
-  auto noise = crypto::NoiseHandshake::start({.pattern = crypto::NoisePattern::xx_hfs,
+  const protocol::PreambleBytes first = preamble(pattern);
+  const auto noise_pattern = crypto::pattern_from_byte(static_cast<std::uint8_t>(pattern));
+  auto noise = crypto::NoiseHandshake::start({.pattern = *noise_pattern,
                                               .suite = *crypto::suite_from_byte(first[3] & 0x0f),
                                               .initiator = true,
                                               .prologue = first,

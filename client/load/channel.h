@@ -11,9 +11,10 @@
 #include "base/result.h"
 #include "crypto/noise.h"
 #include "protocol/frame.h"
+#include "protocol/preamble.h"
 #include "protocol/stanza.h"
 
-// What every client of a load does with bytes, whatever it says in them: the hybrid handshake, then
+// What every client of a load does with bytes, whatever it says in them: the handshake, then
 // frames that are opened where they lie and taken apart into stanzas, and others that are sealed.
 // It has no socket, and no buffer but for a frame that came in part. It takes the server's
 // certificate as it comes. Not thread safe.
@@ -23,8 +24,8 @@ namespace godwit::client::load {
 class LoadChannel {
  public:
   // Writes what leaves first behind `out`. `identity` and `random` outlive the handshake.
-  LoadChannel(const crypto::KeyPair& identity, std::vector<std::uint8_t>& out,
-              RandomSource& random);
+  LoadChannel(const crypto::KeyPair& identity, std::vector<std::uint8_t>& out, RandomSource& random,
+              protocol::HandshakePattern pattern = protocol::HandshakePattern::xx_hfs);
   // With keys that both ends know beforehand, in place of a handshake.
   LoadChannel(crypto::TransportKey send, crypto::TransportKey receive)
       : send_(std::move(send)), receive_(std::move(receive)) {}

@@ -21,7 +21,7 @@ std::vector<LoadAccount> make_accounts(std::size_t count, RandomSource& random,
 }
 
 LoadClient::LoadClient(const Options& options, RandomSource& random)
-    : options_(options), channel_(options.account.identity, output_, random) {}
+    : options_(options), channel_(options.account.identity, output_, random, options.pattern) {}
 
 LoadClient::LoadClient(const Options& options, RelaySession session)
     : options_(options),

@@ -58,6 +58,7 @@ class LoadClient {
     const std::string& partner;
     std::string_view domain;
     bool backlog = false;  // messages may wait for it
+    protocol::HandshakePattern pattern = protocol::HandshakePattern::xx_hfs;
     Bytes payload;  // load_payload_size_min … max; the message's id replaces its first 8 bytes
   };
 

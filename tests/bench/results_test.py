@@ -108,12 +108,12 @@ class Readers(unittest.TestCase):
                 '{"benchmark":"message_cost","window":8,"godwit_us_per_message":1.5,"godwit_shard_us_per_message":1.2,'
                 '"relay_us_per_message":1.0,"ratio":1.5}\n'
                 '{"benchmark":"session_cost","resident_bytes_per_session":700,"resident_bytes_per_session_marginal":600,'
-                '"xxhfs_logins_per_cpu_second":3500}\n')
+                '"xxhfs_logins_per_cpu_second":3500,"xx_logins_per_cpu_second":4500}\n')
         found = programs.gateway_cost("", text)
         self.assertEqual(found["gateway_cost/window_8/ratio"]["value"], 1.5)
         self.assertEqual(found["gateway_cost/window_8/relay"]["better"], programs.NEITHER)
         self.assertEqual(found["gateway_cost/xxhfs_logins_per_cpu_second"]["better"], programs.MORE)
-        self.assertEqual(len(found), 7)
+        self.assertEqual(len(found), 8)
 
     def test_flood_and_fairness(self):
         flood = programs.flood("", '{"attack": "silent ones", "addresses": 180, "per_second": 5, "flooded_p99_us": 9, "ratio": 2}')
