@@ -100,6 +100,21 @@ Result<void> NoiseHandshake::begin_write(Write& write, MutableBytes& rest) {
   return {};
 }
 
+// Of all that will encapsulate to a key of the peer's.
+void NoiseHandshake::hash_keys(std::span<Write> writes) {
+  std::vector<State*> states;
+  std::vector<const MlKem768::PublicKey*> keys;
+  for (const Write& write : writes) {
+    State& state = *write.handshake.state_;
+    if (!state.re1) continue;
+    states.push_back(&state);
+    keys.push_back(state.re1.get());
+  }
+  std::vector<MlKem768::KeyHash> hashes(keys.size());
+  MlKem768::hash_each(keys, hashes);
+  for (std::size_t i = 0; i < states.size(); ++i) states[i]->re1_hash = hashes[i];
+}
+
 void NoiseHandshake::write_each(std::span<Write> writes, RandomSource& random) {
   std::vector<MutableBytes> rest(writes.size());
   std::vector<NoiseProgress> progress(writes.size(), NoiseProgress::needs_dh);
@@ -115,6 +130,7 @@ void NoiseHandshake::write_each(std::span<Write> writes, RandomSource& random) {
     }
   }
   KeyPair::generate_each(ephemerals, random);
+  hash_keys(writes);
   advance_each(
       progress, [&](std::size_t i) -> State& { return *writes[i].handshake.state_; },
       [&](std::size_t i) { return writes[i].handshake.state_->write_tokens(rest[i], random); });

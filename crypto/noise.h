@@ -155,6 +155,7 @@ class NoiseHandshake {
   struct State;
   explicit NoiseHandshake(std::unique_ptr<State> state);
   static Result<void> begin_write(Write& write, MutableBytes& rest);
+  static void hash_keys(std::span<Write> writes);
   std::unique_ptr<State> state_;
 };
 

@@ -65,6 +65,7 @@ struct NoiseHandshake::State {
   // Ours from e1 to ekem1, and the peer's; most handshakes never hold both, nor either for long.
   std::unique_ptr<MlKem768::PrivateKey> e1;
   std::unique_ptr<MlKem768::PublicKey> re1;
+  MlKem768::KeyHash re1_hash{};  // computed before a message is written
 
   // Of the message under way: what is left, and the Diffie-Hellmans computed for it.
   std::span<const Token> tokens;

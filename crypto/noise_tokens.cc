@@ -131,7 +131,7 @@ void NoiseHandshake::State::write_e1(MutableBytes& out, RandomSource& random) {
 
 bool NoiseHandshake::State::write_ekem1(MutableBytes& out, RandomSource& random) {
   if (!re1) return false;
-  const auto made = MlKem768::encapsulate(*re1, random);
+  const auto made = MlKem768::encapsulate(*re1, re1_hash, random);
   if (!made) return false;
   write_sealed(made->ciphertext, out);
   mix_key(made->shared_secret.bytes());

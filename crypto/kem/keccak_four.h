@@ -8,8 +8,8 @@
 #include "crypto/kem/keccak.h"
 #include "crypto/kem/path.h"
 
-// Four sponges that permute together, for the many short SHAKEs of sampling. Constant time in what
-// is hashed. Not thread safe; one object per thread.
+// Four sponges that permute together, for the many short SHAKEs of sampling and for hashes of
+// several public keys. Constant time in what is hashed. Not thread safe; one object per thread.
 
 namespace godwit::crypto {
 
@@ -26,13 +26,21 @@ class KeccakFour {
   // squeeze.
   void absorb(std::span<const std::uint8_t, 32> seed,
               const std::array<std::array<std::uint8_t, 2>, 4>& suffixes, std::size_t suffix_size);
+  // The whole messages, all of one size. REQUIRES: as above.
+  void absorb(const std::array<Bytes, 4>& messages);
   // The first bytes of the next block of each. REQUIRES: at most a block.
   void squeeze(const std::array<MutableBytes, 4>& out);
 
  private:
+  void permute();
+
   KeccakKind kind_;
   KemPath path_;
   States states_ = {};
 };
+
+// SHA3-256 of each; they are of one size.
+void sha3_256_four(const std::array<std::span<std::uint8_t, 32>, 4>& out,
+                   const std::array<Bytes, 4>& messages);
 
 }  // namespace godwit::crypto

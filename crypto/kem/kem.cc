@@ -2,6 +2,7 @@
 #include "crypto/kem/kem.h"
 
 #include "crypto/kem/keccak.h"
+#include "crypto/kem/keccak_four.h"
 #include "crypto/kem/pke.h"
 #include "crypto/kem/poly_coding.h"
 
@@ -101,11 +102,41 @@ auto Kem<Set>::encapsulate(PublicKeyView key, RandomSource& random)
 template <KemSet Set>
 auto Kem<Set>::encapsulate_with(PublicKeyView key, const Secret<32>& random)
     -> std::optional<Encapsulation> {
+  KeyHash hash;
+  sha3_256(hash, {key});
+  return encapsulate_hashed(key, hash, random);
+}
+
+template <KemSet Set>
+auto Kem<Set>::encapsulate(PublicKeyView key, const KeyHash& hash, RandomSource& random)
+    -> std::optional<Encapsulation> {
+  Secret<32> bytes;
+  random.fill(bytes.writable());
+  return encapsulate_hashed(key, hash, bytes);
+}
+
+template <KemSet Set>
+void Kem<Set>::hash_each(std::span<const PublicKey* const> keys, std::span<KeyHash> hashes) {
+  GODWIT_CHECK(keys.size() == hashes.size());
+  for (; keys.size() > 1; keys = keys.subspan(std::min<std::size_t>(keys.size(), 4))) {
+    // A place that is left takes the first key again.
+    std::array<KeyHash, 3> spare;
+    const auto key = [&](std::size_t i) { return Bytes(*keys[i < keys.size() ? i : 0]); };
+    const auto hash = [&](std::size_t i) {
+      return std::span(i < keys.size() ? hashes[i] : spare[i - 1]);
+    };
+    sha3_256_four({hash(0), hash(1), hash(2), hash(3)}, {key(0), key(1), key(2), key(3)});
+    hashes = hashes.subspan(std::min<std::size_t>(keys.size(), 4));
+  }
+  if (!keys.empty()) sha3_256(hashes.front(), {*keys.front()});
+}
+
+template <KemSet Set>
+auto Kem<Set>::encapsulate_hashed(PublicKeyView key, const KeyHash& hash, const Secret<32>& random)
+    -> std::optional<Encapsulation> {
   if (!key_valid(key)) return std::nullopt;
   Secret<32> message = random.copy();
   if constexpr (third_round(Set)) sha3_256(message.writable(), {random.bytes()});
-  std::array<std::uint8_t, 32> hash;
-  sha3_256(hash, {key});
   const Expanded expanded(message.bytes(), hash);
 
   std::optional<Encapsulation> made(std::in_place);

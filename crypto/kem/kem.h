@@ -51,6 +51,16 @@ struct Kem {
   [[nodiscard]] static std::optional<Encapsulation> encapsulate_with(PublicKeyView key,
                                                                      const Secret<32>& random);
 
+  // The hash of a key, which encapsulation begins with (H of FIPS 203, section 4.1; of Kyber). Of
+  // several keys, four at once, which costs what one does.
+  using KeyHash = std::array<std::uint8_t, 32>;
+  // REQUIRES: as many of the one as of the other.
+  static void hash_each(std::span<const PublicKey* const> keys, std::span<KeyHash> hashes);
+  // With that of this key at hand.
+  [[nodiscard]] static std::optional<Encapsulation> encapsulate(PublicKeyView key,
+                                                                const KeyHash& hash,
+                                                                RandomSource& random);
+
   // Never fails: a ciphertext that was not made for this key gives a secret that nobody else knows
   // (FIPS 203, algorithm 18; Kyber, algorithm 9).
   static SharedSecret decapsulate(const PrivateKey& key, CiphertextView ciphertext);
@@ -67,6 +77,10 @@ struct Kem {
   static PublicKeyView public_key(PrivateKeyView key);
   static std::span<const std::uint8_t, 32> public_key_hash(PrivateKeyView key);
   static std::span<const std::uint8_t, 32> rejection_seed(PrivateKeyView key);
+
+ private:
+  static std::optional<Encapsulation> encapsulate_hashed(PublicKeyView key, const KeyHash& hash,
+                                                         const Secret<32>& random);
 };
 
 extern template struct Kem<KemSet::ml_kem_768>;

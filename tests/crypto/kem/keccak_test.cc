@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include "base/random.h"
+#include "crypto/kem/keccak_four.h"
 
 // Held against libcrypto's SHA-3 for every length around the rates; the vectors of FIPS 202's
 // examples for the empty message.
@@ -53,6 +54,31 @@ TEST(Keccak, EveryLengthAroundTheRatesAsLibcrypto) {
     EXPECT_EQ(ours(KeccakKind::shake256, part, shake_output),
               theirs(EVP_shake256(), part, shake_output));
   }
+}
+
+TEST(Keccak, FourHashesAreThoseAlone) {
+  SeededRandom random(3);
+  std::array<std::vector<std::uint8_t>, 4> messages;
+  for (std::size_t size = 0; size <= 300; ++size) {
+    std::array<std::array<std::uint8_t, 32>, 4> hashes;
+    for (auto& message : messages) {
+      message.resize(size);
+      random.fill(message);
+    }
+    sha3_256_four({hashes[0], hashes[1], hashes[2], hashes[3]},
+                  {messages[0], messages[1], messages[2], messages[3]});
+    for (std::size_t k = 0; k < 4; ++k) {
+      EXPECT_EQ(to_hex(hashes[k]), to_hex(ours(KeccakKind::sha3_256, messages[k], 32))) << size;
+    }
+  }
+}
+
+TEST(KeccakDeathTest, FourMessagesAreOfOneSize) {
+  const std::array<std::uint8_t, 2> bytes{};
+  std::array<std::array<std::uint8_t, 32>, 4> hashes;
+  EXPECT_DEATH(sha3_256_four({hashes[0], hashes[1], hashes[2], hashes[3]},
+                             {Bytes(bytes), Bytes(bytes), Bytes(bytes).first(1), Bytes(bytes)}),
+               "");
 }
 
 TEST(Keccak, PartsGiveWhatTheWholeGives) {

@@ -29,6 +29,29 @@ TYPED_TEST(KemTest, BothSidesGetTheSameSecret) {
   }
 }
 
+TYPED_TEST(KemTest, HashesOfSeveralKeysAreThoseThatEncapsulationUses) {
+  SeededRandom random(4);
+  for (std::size_t count = 0; count <= 9; ++count) {
+    std::vector<typename TypeParam::PublicKey> keys(count);
+    std::vector<const typename TypeParam::PublicKey*> all;
+    for (auto& key : keys) {
+      key = TypeParam::generate(random).public_key;
+      all.push_back(&key);
+    }
+    std::vector<typename TypeParam::KeyHash> hashes(count);
+    TypeParam::hash_each(all, hashes);
+    for (std::size_t i = 0; i < count; ++i) {
+      SeededRandom first(i);
+      SeededRandom same(i);
+      const auto with_hash = TypeParam::encapsulate(keys[i], hashes[i], first);
+      const auto without = TypeParam::encapsulate(keys[i], same);
+      ASSERT_TRUE(with_hash && without);
+      EXPECT_EQ(with_hash->ciphertext, without->ciphertext);
+      EXPECT_TRUE(with_hash->shared_secret.equals(without->shared_secret));
+    }
+  }
+}
+
 // Any flipped bit gives another secret, which depends on z, on the ciphertext and on nothing else.
 TYPED_TEST(KemTest, AnotherCiphertextIsRejectedImplicitly) {
   SeededRandom random(2);
