@@ -193,34 +193,94 @@ TEST_F(StrangersTest, WhoIsSlowMakesRoom) {
   EXPECT_FALSE(crowd->closed(second)) << "a session takes no such place";
 }
 
-TEST_F(StrangersTest, ATurnAnswersFewHandshakes) {
+class HandshakeCrowdTest : public StrangersTest {
+ protected:
+  void connect_some(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      devices.push_back(add(0, alice_jid));
+      devices.back()->connect();
+    }
+  }
+  // How many each turn completed that completed any, until nothing moves any more. A session that
+  // is given says something in each.
+  std::vector<std::uint64_t> completed_by_turns(RawDevice* talker = nullptr) {
+    std::vector<std::uint64_t> completed;
+    for (std::size_t idle = 0; idle < 3;) {
+      if (talker != nullptr && completed.size() < devices.size()) talker->ping(1);
+      const std::uint64_t before = metric(ShardMetric::handshakes_completed);
+      std::size_t done = world->turn();
+      const std::uint64_t made = metric(ShardMetric::handshakes_completed) - before;
+      if (made > 0) completed.push_back(made);
+      done += crowd->poll() + world->client.poll(world->now, 512, world->now.instant, *this);
+      idle = done == 0 ? idle + 1 : 0;
+    }
+    return completed;
+  }
+
+  std::vector<RawDevice*> devices;
+};
+
+TEST_F(HandshakeCrowdTest, ATurnAnswersFewHandshakes) {
   GatewayWorld::Options options;
   options.settings.handshakes_per_turn = 3;
   start(options);
-  std::vector<RawDevice*> devices;
-  for (int i = 0; i < 10; ++i) {
-    devices.push_back(add(0, alice_jid));
-    devices.back()->connect();
-  }
-  std::vector<std::uint64_t> completed;
-  std::size_t idle = 0;
-  while (idle < 3) {
-    const std::uint64_t before = metric(ShardMetric::handshakes_completed);
-    std::size_t done = world->turn();
+  connect_some(10);
+  bool waited = false;
+  while (metric(ShardMetric::handshakes_completed) < 10) {
+    world->turn();
     const std::uint64_t after = metric(ShardMetric::handshakes_completed);
-    if (after > before) completed.push_back(after - before);
-    EXPECT_TRUE(after == 10 || after == before || after - before == 3u);
     if (after < 10 && after > 0) {
       EXPECT_LE(world->gateway().next_deadline(), world->now.instant) << "the next turn is due";
+      waited = true;
     }
-    done += world->client.poll(world->now, 512, world->now.instant, *this);
-    idle = done == 0 ? idle + 1 : 0;
+    world->client.poll(world->now, 512, world->now.instant, *this);
   }
-  EXPECT_EQ(completed, (std::vector<std::uint64_t>{3, 3, 3, 1}));
+  EXPECT_TRUE(waited);
   EXPECT_GE(metric(ShardMetric::handshakes_deferred), 7u);
+  settle();
   devices.back()->log_in();
   settle();
   EXPECT_EQ(devices.back()->count(StanzaType::session_ready), 1u);
+}
+
+TEST_F(HandshakeCrowdTest, SoManyAreAnsweredTogether) {
+  for (const auto& [per_turn, completed] : {std::pair{1u, std::vector<std::uint64_t>(10, 1)},
+                                            std::pair{3u, std::vector<std::uint64_t>{3, 3, 3, 1}},
+                                            std::pair{4u, std::vector<std::uint64_t>{4, 4, 2}},
+                                            std::pair{100u, std::vector<std::uint64_t>{4, 4, 2}}}) {
+    GatewayWorld::Options options;
+    options.settings.handshakes_per_turn = per_turn;
+    start(options);
+    devices.clear();
+    connect_some(10);
+    EXPECT_EQ(completed_by_turns(), completed) << per_turn;
+    for (RawDevice* device : devices) EXPECT_FALSE(device->closed);
+  }
+}
+
+TEST_F(HandshakeCrowdTest, OneAtATimeWhileASessionTalks) {
+  start(GatewayWorld::Options{});
+  log_in(bob);
+  connect_some(6);
+  EXPECT_EQ(completed_by_turns(bob), std::vector<std::uint64_t>(6, 1));
+}
+
+// The first of four is no handshake, and the others are answered all the same.
+TEST_F(HandshakeCrowdTest, OneOfThoseTogetherThatFails) {
+  start(GatewayWorld::Options{});
+  const ConnectionName name = crowd->connect();
+  settle();
+  std::vector<std::uint8_t> bytes(39);  // a point of small order
+  std::ranges::copy(protocol::encode({.pattern = protocol::HandshakePattern::xx,
+                                      .suite = protocol::HandshakeSuite::chachapoly_blake2b}),
+                    bytes.begin());
+  bytes[6] = 32;
+  crowd->send(name, bytes);
+  connect_some(3);
+  EXPECT_EQ(completed_by_turns(), (std::vector<std::uint64_t>{3}));
+  EXPECT_TRUE(crowd->closed(name));
+  EXPECT_EQ(metric(ShardMetric::handshakes_failed), 1u);
+  for (RawDevice* device : devices) EXPECT_FALSE(device->closed);
 }
 
 TEST_F(StrangersTest, WhoseHandshakeWaitsCannotPileUpBytes) {
