@@ -8,6 +8,9 @@ namespace {
 
 // Turns without work before the thread sleeps: a shard often asks again within microseconds.
 constexpr unsigned spin_turns = 32;
+// How long a socket may wait while shards keep asking. A look at the sockets is a system call, and
+// costs as much as several turns that only look at the rings.
+constexpr Duration socket_wait_max = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -58,22 +61,31 @@ std::size_t ControlLoop::run_tasks() {
 
 void ControlLoop::run(Control& control) {
   unsigned idle_turns = 0;
+  Instant polled{};
   while (!stopping_.load(std::memory_order_acquire)) {
     const Now now = read_clocks();
     std::size_t done = control.do_work(now) + run_tasks();
     if (done == 0 && ++idle_turns > spin_turns) {
-      parker_.prepare();
-      // A stop() or post() between the tests above and here has written the eventfd, so the sleep
-      // ends at once.
-      const bool sleep = control.idle();
-      done = poller_->poll(now, sleep ? control.next_deadline(now) : now.instant, read_clocks);
-      parker_.awake();
-    } else {
+      done = sleep(control, now);
+      polled = now.instant;
+    } else if (now.instant - polled >= socket_wait_max) {
       done += poller_->poll(now, now.instant, read_clocks);
+      polled = now.instant;
     }
     if (done > 0) idle_turns = 0;
   }
   control.do_work(read_clocks());
+}
+
+// Until a shard, a socket, a deadline or another thread has something; returns how many sockets had.
+std::size_t ControlLoop::sleep(Control& control, Now now) {
+  parker_.prepare();
+  // A stop() or post() between the caller's look and here has written the eventfd, so the sleep
+  // ends at once.
+  const Instant deadline = control.idle() ? control.next_deadline(now) : now.instant;
+  const std::size_t handled = poller_->poll(now, deadline, read_clocks);
+  parker_.awake();
+  return handled;
 }
 
 }  // namespace godwit::control

@@ -40,6 +40,7 @@ class ControlLoop {
  private:
   explicit ControlLoop(std::unique_ptr<Poller> poller);
   void run(Control& control);
+  std::size_t sleep(Control& control, Now now);
   std::size_t run_tasks();
 
   std::unique_ptr<Poller> poller_;
