@@ -136,6 +136,9 @@ Result<void> AccountStore::prepare_statements() {
     if (!prepared) return std::unexpected(prepared.error());
     *statement = std::move(*prepared);
   }
+  Result<ReadingStatements> reading = ReadingStatements::prepare(database_);
+  if (!reading) return std::unexpected(reading.error());
+  reading_ = std::move(*reading);
   const Result<std::int64_t> count = read_number(database_, "SELECT COUNT(*) FROM accounts");
   if (!count) return std::unexpected(count.error());
   account_count_ = static_cast<std::uint64_t>(*count);

@@ -102,6 +102,8 @@ class AccountStore {
                                                                    WallTime now);
 
   Result<std::optional<Account>> find(std::string_view user);
+  // For several find() in a row; it ends before any other call.
+  Reading read_together() { return Reading(database_, reading_); }
   // By user, after `after`, at most `limit`.
   Result<std::vector<AccountSummary>> list(std::string_view after, std::uint32_t limit);
   // An account without a device; its first one needs an invite bound to it. False: it is there.
@@ -168,6 +170,7 @@ class AccountStore {
   const Options options_;
   Database database_;
   Statements statements_;
+  ReadingStatements reading_;
   std::optional<Error> batch_error_;
   std::uint64_t account_count_ = 0;
   std::uint64_t batch_accounts_ = 0;  // made in the open batch

@@ -52,16 +52,7 @@ Control::~Control() {
 std::size_t Control::do_work(Now now) {
   std::size_t done = take_in();
   done += register_waiting(now);
-  while (!inbox_.empty()) {
-    Received& first = inbox_.front();
-    if (first.command.kind == CommandKind::admin_row ||
-        first.command.kind == CommandKind::admin_end) {
-      queries_.take(first.shard, first.command);
-    } else {
-      if (handle(first.command, now) == Outcome::no_memory) break;
-      first.command.take_buffer();
-    }
-    inbox_.pop_front();
+  while (!inbox_.empty() && handle_first(now) == Outcome::done) {
   }
   done += tend_keys(now);
   done += announce_again();
@@ -105,16 +96,39 @@ std::size_t Control::take_in() {
   return taken;
 }
 
-Control::Outcome Control::handle(const Command& command, Now now) {
-  switch (command.kind) {
+Control::Outcome Control::handle_first(Now now) {
+  Received& first = inbox_.front();
+  switch (first.command.kind) {
     case CommandKind::account_lookup:
-      return look_up(command);
+      return look_up_first();
+    case CommandKind::admin_row:
+    case CommandKind::admin_end:
+      queries_.take(first.shard, first.command);
+      break;
     case CommandKind::server_iq:
-      return answer_server_iq(command, now);
+      if (answer_server_iq(first.command, now) == Outcome::no_memory) return Outcome::no_memory;
+      first.command.take_buffer();
+      break;
     default:
       GODWIT_CHECK(!"a command that is not for control");
-      return Outcome::done;
   }
+  inbox_.pop_front();
+  return Outcome::done;
+}
+
+// The first command and all look-ups that follow it, up to something that may write. Several share
+// a read transaction of each database; for one alone that would only be two statements more.
+Control::Outcome Control::look_up_first() {
+  const bool several = inbox_.size() > 1;
+  const Reading accounts = several ? options_.accounts.read_together() : Reading{};
+  const Reading keys = several ? options_.keys.read_together() : Reading{};
+  while (!inbox_.empty() && inbox_.front().command.kind == CommandKind::account_lookup) {
+    Command& command = inbox_.front().command;
+    if (look_up(command) == Outcome::no_memory) return Outcome::no_memory;
+    command.take_buffer();
+    inbox_.pop_front();
+  }
+  return Outcome::done;
 }
 
 // The room is there: take_in() stops long before an outbox is full.

@@ -84,7 +84,8 @@ class Control {
 
   std::size_t take_in();
   bool pressed() const;
-  Outcome handle(const queues::Command& command, Now now);
+  Outcome handle_first(Now now);
+  Outcome look_up_first();
   Outcome look_up(const queues::Command& command);
   Outcome answer_server_iq(const queues::Command& command, Now now);
   Outcome try_announce(const std::string& user);

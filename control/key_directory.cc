@@ -168,6 +168,9 @@ Result<void> KeyDirectory::prepare(const Options& options) {
     if (!prepared) return std::unexpected(prepared.error());
     *statement = std::move(*prepared);
   }
+  Result<ReadingStatements> reading = ReadingStatements::prepare(database_);
+  if (!reading) return std::unexpected(reading.error());
+  reading_ = std::move(*reading);
   return {};
 }
 

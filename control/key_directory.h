@@ -86,6 +86,8 @@ class KeyDirectory {
   };
   // Those that have uploaded keys, by number.
   Result<std::vector<Device>> devices(std::uint64_t account);
+  // For several devices() in a row; it ends before any other call. In a batch it changes nothing.
+  Reading read_together() { return Reading(database_, reading_); }
 
   struct Bundle {
     std::uint32_t registration = 0;
@@ -178,6 +180,7 @@ class KeyDirectory {
 
   Database database_;
   Statements statements_;
+  ReadingStatements reading_;
   std::optional<Error> error_;
   std::optional<Error> batch_error_;
 };

@@ -116,4 +116,23 @@ Result<Statement> Database::prepare(std::string_view sql) {
   return Statement(statement);
 }
 
+Result<ReadingStatements> ReadingStatements::prepare(Database& database) {
+  Result<Statement> begin = database.prepare("BEGIN");
+  if (!begin) return std::unexpected(begin.error());
+  Result<Statement> end = database.prepare("COMMIT");
+  if (!end) return std::unexpected(end.error());
+  return ReadingStatements{std::move(*begin), std::move(*end)};
+}
+
+Reading::Reading(Database& database, ReadingStatements& statements) : end_(&statements.end) {
+  if (!database.in_transaction() && statements.begin.run()) database_ = &database;
+}
+
+Reading::~Reading() {
+  // Some errors have ended it already.
+  if (database_ == nullptr || !database_->in_transaction()) return;
+  GODWIT_CHECK(!database_->has_written());
+  if (!end_->run()) (void)database_->execute("ROLLBACK");
+}
+
 }  // namespace godwit::control

@@ -65,10 +65,39 @@ class Database {
   // For functions that take SQLite's own; they do not close it.
   sqlite3* handle() const { return handle_; }
   bool in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
+  bool has_written() const {
+    return sqlite3_txn_state(handle_, "main") == SQLITE_TXN_WRITE;
+  }
 
  private:
   explicit Database(sqlite3* handle) : handle_(handle) {}
   sqlite3* handle_ = nullptr;
+};
+
+// The two statements of a Reading, prepared once.
+struct ReadingStatements {
+  static Result<ReadingStatements> prepare(Database& database);
+  Statement begin;
+  Statement end;
+};
+
+// One read transaction for all that is read while this lives: SQLite locks its file, looks at it
+// and unlocks it once, and not for each statement. What is read is as of one instant.
+//
+// Without effect inside another transaction, and when it cannot begin: each statement then reads by
+// itself. REQUIRES: nothing is written meanwhile, because it would be undecided until the end.
+class Reading {
+ public:
+  Reading() = default;
+  Reading(Database& database, ReadingStatements& statements);
+  Reading(Reading&& other) noexcept
+      : database_(std::exchange(other.database_, nullptr)), end_(other.end_) {}
+  Reading& operator=(Reading&&) = delete;
+  ~Reading();
+
+ private:
+  Database* database_ = nullptr;  // null: nothing to end
+  Statement* end_ = nullptr;
 };
 
 }  // namespace godwit::control
