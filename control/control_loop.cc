@@ -6,8 +6,10 @@
 namespace godwit::control {
 namespace {
 
-// Turns without work before the thread sleeps: a shard often asks again within microseconds.
-constexpr unsigned spin_turns = 32;
+// Turns without work before the thread sleeps. After each it lets others have the core: where that
+// is a shard's, the shard goes on until it has nothing to do, and its next questions are here
+// together without a wake-up for each.
+constexpr unsigned idle_turns_max = 8;
 // How long a socket may wait while shards keep asking. A look at the sockets is a system call, and
 // costs as much as several turns that only look at the rings.
 constexpr Duration socket_wait_max = std::chrono::milliseconds(1);
@@ -65,14 +67,19 @@ void ControlLoop::run(Control& control) {
   while (!stopping_.load(std::memory_order_acquire)) {
     const Now now = read_clocks();
     std::size_t done = control.do_work(now) + run_tasks();
-    if (done == 0 && ++idle_turns > spin_turns) {
+    if (done == 0 && idle_turns == idle_turns_max) {
       done = sleep(control, now);
       polled = now.instant;
     } else if (now.instant - polled >= socket_wait_max) {
       done += poller_->poll(now, now.instant, read_clocks);
       polled = now.instant;
     }
-    if (done > 0) idle_turns = 0;
+    if (done > 0) {
+      idle_turns = 0;
+    } else if (idle_turns < idle_turns_max) {
+      ++idle_turns;
+      std::this_thread::yield();
+    }
   }
   control.do_work(read_clocks());
 }
