@@ -158,6 +158,11 @@ Result<void> SqliteStore::prepare() {
       {"SELECT device, min(sequence), max(sequence), count(*), sum(length(bytes)) FROM message "
        "WHERE account_id=?1 GROUP BY device",
        &summarize_},
+      // A search for each account, where DISTINCT would read every message.
+      {"WITH RECURSIVE away(id) AS (SELECT min(account_id) FROM message WHERE account_id>?1 UNION "
+       "ALL SELECT (SELECT min(account_id) FROM message WHERE account_id>away.id) FROM away WHERE "
+       "away.id IS NOT NULL LIMIT ?2) SELECT id FROM away WHERE id IS NOT NULL",
+       &accounts_},
       {"DELETE FROM message WHERE (account_id, device, sequence) IN (SELECT account_id, device, "
        "sequence FROM message WHERE expires_s<=?1 LIMIT ?2)",
        &expire_},
@@ -245,6 +250,20 @@ Result<std::vector<MessageStore::Summary>> SqliteStore::summarize(std::uint64_t 
                          .highest = use.number(2),
                          .count = use.number(3),
                          .bytes = use.number(4)});
+  }
+}
+
+Result<std::vector<std::uint64_t>> SqliteStore::accounts(std::uint64_t after,
+                                                         std::uint32_t limit) {
+  Use use(accounts_.get());
+  use.bind(after).bind(std::uint64_t{limit});
+  std::vector<std::uint64_t> ids;
+  for (;;) {
+    const int stepped = use.step();
+    if (stepped == SQLITE_DONE) return ids;
+    if (stepped != SQLITE_ROW) return error("cannot read");
+    if (!use.is_number(0)) return fail(ErrorCode::corrupt, path_ + " holds a damaged message");
+    ids.push_back(use.number(0));
   }
 }
 

@@ -33,6 +33,7 @@ class SqliteStore final : public MessageStore {
   Result<std::uint64_t> load(const LoadRange& range,
                              const std::function<bool(const Stored&)>& take) override;
   Result<std::vector<Summary>> summarize(std::uint64_t account_id) override;
+  Result<std::vector<std::uint64_t>> accounts(std::uint64_t after, std::uint32_t limit) override;
   Result<std::uint64_t> expire(std::uint32_t now_s, std::uint32_t limit) override;
   Result<void> maintain() override;
 
@@ -56,7 +57,7 @@ class SqliteStore final : public MessageStore {
   const std::string path_;
   std::unique_ptr<sqlite3, Close> database_;
   Statement begin_, commit_, rollback_;
-  Statement put_, erase_, erase_account_, load_, summarize_, expire_;
+  Statement put_, erase_, erase_account_, load_, summarize_, accounts_, expire_;
 };
 
 }  // namespace godwit::queues

@@ -13,8 +13,9 @@ void StorageThread::run(StorageWorker& worker) {
   constexpr auto longest_sleep = std::chrono::milliseconds(500);
   for (;;) {
     const bool stopping = stopping_.load();
-    if (worker.do_work(read_clocks()) > 0) continue;
+    const bool busy = worker.do_work(read_clocks()) > 0;
     if (stopping && worker.idle()) return;
+    if (busy) continue;
     parker_.prepare();
     if (worker.idle()) {
       std::unique_lock lock(mutex_);

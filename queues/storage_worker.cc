@@ -10,6 +10,11 @@ namespace godwit::queues {
 
 namespace {
 
+// A step of a survey is at most so many searches, each of which may wait for the disk.
+constexpr std::uint32_t survey_step = 128;
+// Of one file. Beyond, so much would be read for it that logins ask the disk as they come.
+constexpr std::uint32_t survey_max = 128 * survey_step;
+
 std::uint32_t seconds_of(WallTime at) {
   return static_cast<std::uint32_t>(
       std::chrono::floor<std::chrono::seconds>(at).time_since_epoch().count());
@@ -51,10 +56,10 @@ std::size_t StorageWorker::do_work(Now now) {
   for (unsigned number = 0; number < files_.size(); ++number) {
     if (!files_[number].waiting.empty()) work_file(number, now);
   }
-  if (taken == 0) quiet_work(now);
+  const bool more = taken == 0 && quiet_work(now);
   for (const Link& link : options_.homes) link.replies->flush();
   options_.counters.set(StorageMetric::buffer_pool_bytes, pool_.in_use());
-  return taken;
+  return taken + (more ? 1 : 0);
 }
 
 MessageStore* StorageWorker::store_of(unsigned number, Now now) {
@@ -68,6 +73,7 @@ MessageStore* StorageWorker::store_of(unsigned number, Now now) {
     return nullptr;
   }
   file.store = std::move(*opened);
+  file.survey = {};
   if (file.fault == Fault::opening) note_success(number);
   return file.store.get();
 }
@@ -135,6 +141,7 @@ void StorageWorker::commit(unsigned number, std::vector<Item>& batch, Now now) {
     if (request.kind == StoreRequestKind::put) {
       if (item.cancelled || file.refusing) continue;
       ++puts;
+      away_.note(request.account_id);
       operations_.push_back({.kind = MessageStore::Operation::Kind::put,
                              .put = {.account_id = request.account_id,
                                      .device = request.device,
@@ -262,9 +269,12 @@ void StorageWorker::summarize(unsigned number, const Item& item, Now now) {
   MessageStore* store = store_of(number, now);
   Result<std::vector<MessageStore::Summary>> summaries =
       fail(ErrorCode::unavailable, "the store file cannot be opened");
-  if (store != nullptr) {
+  if (store != nullptr && files_[number].survey.over && !away_.may_have(request.account_id)) {
+    summaries = std::vector<MessageStore::Summary>();
+  } else if (store != nullptr) {
     summaries = store->summarize(request.account_id);
     if (!summaries) note_error(number, Fault::using_it, summaries.error());
+    if (summaries && summaries->empty()) away_.forget(request.account_id);
   }
   if (!summaries) {
     return reply(item.home, {.kind = StoreReplyKind::summary_failed,
@@ -304,7 +314,26 @@ void StorageWorker::reply(std::size_t home, const StoreReply& answer) {
   GODWIT_CHECK(options_.homes[home].replies->try_post(answer));
 }
 
-void StorageWorker::quiet_work(Now now) {
+// One step. False: there was none to take.
+bool StorageWorker::survey(unsigned number, Now now) {
+  Survey& survey = files_[number].survey;
+  if (!files_[number].store || survey.over || now.instant < survey.next_at) return false;
+  const auto ids = files_[number].store->accounts(survey.after, survey_step);
+  if (!ids) {
+    note_error(number, Fault::using_it, ids.error());
+    survey.next_at = now.instant + std::chrono::minutes(1);
+    return false;
+  }
+  for (const std::uint64_t id : *ids) away_.note(id);
+  survey.found += static_cast<std::uint32_t>(ids->size());
+  survey.over = ids->size() < survey_step;
+  if (!survey.over) survey.after = ids->back();
+  if (survey.found >= survey_max) survey.next_at = never;
+  return true;
+}
+
+// True when there may be more to do at once.
+bool StorageWorker::quiet_work(Now now) {
   constexpr std::uint32_t expire_limit = 1000;
   for (const unsigned number : options_.files) store_of(number, now);
   for (unsigned number = 0; number < files_.size(); ++number) {
@@ -325,6 +354,10 @@ void StorageWorker::quiet_work(Now now) {
       file.unclean = !file.store->maintain().has_value();
     }
   }
+  for (unsigned number = 0; number < files_.size(); ++number) {
+    if (survey(number, now)) return true;
+  }
+  return false;
 }
 
 }  // namespace godwit::queues

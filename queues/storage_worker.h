@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "queues/away_accounts.h"
 #include "queues/counters.h"
 #include "queues/outbox.h"
 #include "queues/store.h"
@@ -48,7 +49,8 @@ class StorageWorker {
   explicit StorageWorker(Options options);
   ~StorageWorker();
 
-  // One round; returns how many requests it took. Blocks while the disk does.
+  // One round; returns how much it did: 0 when only requests or time will bring more. Blocks while
+  // the disk does.
   std::size_t do_work(Now now);
   // Nothing is waiting in a ring or for one.
   bool idle() const;
@@ -64,6 +66,15 @@ class StorageWorker {
   // What did not work the last time it was tried. A file may well open and not take a write, so
   // only a commit shows that all is well.
   enum class Fault : std::uint8_t { none, opening, using_it };
+  // Of the accounts that have something in an open store, a few at a time in quiet moments. Once it
+  // is over, and unless there are too many, who is not in away_ has nothing, and nobody asks the
+  // disk for it.
+  struct Survey {
+    std::uint64_t after = 0;
+    std::uint32_t found = 0;
+    bool over = false;
+    Instant next_at{};
+  };
   struct File {
     std::unique_ptr<MessageStore> store;
     std::vector<Item> waiting;
@@ -73,6 +84,7 @@ class StorageWorker {
     Instant retry_at{};
     Instant expire_at{};
     Instant written_at{};
+    Survey survey;
     bool refusing = false;  // until its home posts resume
     bool unclean = false;   // written since the last maintain()
     Fault fault = Fault::none;
@@ -86,14 +98,16 @@ class StorageWorker {
   void answer_puts(unsigned number, std::vector<Item>& batch, const Error* error);
   void load(unsigned number, const Item& item, Now now);
   void summarize(unsigned number, const Item& item, Now now);
+  bool survey(unsigned number, Now now);
   void note_error(unsigned number, Fault fault, const Error& error);
   void note_success(unsigned number);
   void reply(std::size_t home, const StoreReply& reply);
-  void quiet_work(Now now);
+  bool quiet_work(Now now);
 
   Options options_;
   BufferPool pool_;
   std::array<File, store_file_count> files_;
+  AwayAccounts away_;  // of all files: an account is in one of them
   std::vector<MessageStore::Operation> operations_;
   std::string last_error_;
 };

@@ -140,6 +140,10 @@ class MessageStore {
   };
   virtual Result<std::vector<Summary>> summarize(std::uint64_t account_id) = 0;
 
+  // Ids, ascending and above `after`, of accounts that have something here; at most `limit`. Fewer:
+  // there are no more.
+  virtual Result<std::vector<std::uint64_t>> accounts(std::uint64_t after, std::uint32_t limit) = 0;
+
   // Erases at most `limit` messages that have expired; returns how many it erased.
   virtual Result<std::uint64_t> expire(std::uint32_t now_s, std::uint32_t limit) = 0;
 

@@ -212,6 +212,9 @@ class ReadOnlyStore final : public MessageStore {
     return std::uint64_t{0};
   }
   Result<std::vector<Summary>> summarize(std::uint64_t) override { return std::vector<Summary>(); }
+  Result<std::vector<std::uint64_t>> accounts(std::uint64_t, std::uint32_t) override {
+    return std::vector<std::uint64_t>();
+  }
   Result<std::uint64_t> expire(std::uint32_t, std::uint32_t) override { return std::uint64_t{0}; }
   Result<void> maintain() override { return {}; }
 };

@@ -55,6 +55,17 @@ class SimDisk::Store final : public MessageStore {
     return summaries;
   }
 
+  Result<std::vector<std::uint64_t>> accounts(std::uint64_t after, std::uint32_t limit) override {
+    if (file_.faults.loads) return fail(ErrorCode::io, "cannot read");
+    std::vector<std::uint64_t> ids;
+    for (auto next = file_.written.lower_bound({after + 1, 0});
+         next != file_.written.end() && ids.size() < limit;
+         next = file_.written.lower_bound({ids.back() + 1, 0})) {
+      ids.push_back(next->first.first);
+    }
+    return ids;
+  }
+
   Result<std::uint64_t> expire(std::uint32_t, std::uint32_t) override { return std::uint64_t{0}; }
   Result<void> maintain() override { return {}; }
 
