@@ -5,6 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <future>
 
@@ -96,6 +100,28 @@ TEST_F(ControlLoopTest, RunsTasksInOrderOnItsThread) {
   ASSERT_EQ(ran.size(), 100u);
   EXPECT_TRUE(std::ranges::is_sorted(ran));
   EXPECT_NE(where, std::this_thread::get_id());
+}
+
+TEST_F(ControlLoopTest, LooksAtSocketsWhileShardsKeepAsking) {
+  const FileDescriptor socket(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  std::atomic<int> handled{0};
+  ASSERT_TRUE(loop_->poller().watch(socket.get(), EPOLLIN, [&](std::uint32_t, Now) {
+    std::uint64_t count = 0;
+    handled += ::read(socket.get(), &count, sizeof count) == sizeof count ? 1 : 0;
+  }));
+  loop_->start(*control_);
+  std::uint64_t token = 1;
+  for (int round = 1; round <= 5; ++round) {
+    const std::uint64_t one = 1;
+    ASSERT_EQ(::write(socket.get(), &one, sizeof one), 8);
+    const Instant limit = monotonic_now() + std::chrono::seconds(5);
+    while (handled < round && monotonic_now() < limit) {
+      ASSERT_EQ(ask(token), token);
+      ++token;
+    }
+    ASSERT_EQ(handled, round);
+  }
+  loop_->stop();
 }
 
 TEST_F(ControlLoopTest, StopsFromSleepAndStartsAgain) {
