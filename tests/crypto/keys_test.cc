@@ -191,6 +191,21 @@ TEST(KeyedHash, SipHashPaperAppendixA) {
   EXPECT_NE(keyed_hash(other, {}), keyed_hash(key, {}));
 }
 
+TEST(KeyedHash, AnySizeAsLibsodium) {
+  HashKey key;
+  std::array<std::uint8_t, 80> input;
+  SeededRandom random(1);
+  random.fill(key.key.writable());
+  random.fill(input);
+  for (std::size_t size = 0; size <= input.size(); ++size) {
+    std::uint64_t expected;
+    static_assert(sizeof expected == crypto_shorthash_BYTES);
+    crypto_shorthash(reinterpret_cast<std::uint8_t*>(&expected), input.data(), size,
+                     key.key.data());
+    EXPECT_EQ(keyed_hash(key, Bytes(input).first(size)), expected) << size;
+  }
+}
+
 TEST(Secret, MovedFromIsWiped) {
   Secret<32> source = secret("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4");
   const Secret<32> original = source.copy();
