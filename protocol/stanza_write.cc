@@ -30,17 +30,31 @@ class Head {
   ByteWriter out_{bytes_};
 };
 
-bool emit(ByteWriter& out, StanzaType type, Head& head, Bytes rest = {}) {
-  const std::size_t content_size = head->size() + rest.size();
-  if (!out.ok() || !head->ok() || content_size > content_size_max(type)) return false;
+// The stanza whose content `fill` writes, of a size that is known before: what every message has
+// needs no Head, which is written and then copied.
+template <typename Fill>
+bool emit(ByteWriter& out, StanzaType type, std::size_t content_size, Fill&& fill) {
+  if (!out.ok() || content_size > content_size_max(type)) return false;
   const std::size_t start = out.size();
   out.u8(static_cast<std::uint8_t>(type));
   out.varint(content_size);
-  out.bytes(head->written());
-  out.bytes(rest);
+  fill();
   if (out.ok()) return true;
   out.rewind(start);
   return false;
+}
+
+// Of a number that is left out when it is 0.
+std::size_t present_varint_size(std::uint64_t value) {
+  return value == 0 ? 0 : varint_size(value);
+}
+
+bool emit(ByteWriter& out, StanzaType type, Head& head, Bytes rest = {}) {
+  if (!head->ok()) return false;
+  return emit(out, type, head->size() + rest.size(), [&] {
+    out.bytes(head->written());
+    out.bytes(rest);
+  });
 }
 
 std::uint8_t message_flags(const DeliveryHead& head) {
@@ -50,15 +64,12 @@ std::uint8_t message_flags(const DeliveryHead& head) {
                                    (head.delay_s != 0 ? message_has_delay : 0));
 }
 
-void write_message_head(Head& out, const DeliveryHead& head,
+void write_message_head(ByteWriter& out, const DeliveryHead& head,
                         std::optional<std::uint16_t> digest = std::nullopt) {
-  // One end writes one, the other the others.
-  out.require(head.type <= MessageType::headline &&
-              (!digest || (head.sequence == 0 && head.delay_s == 0)));
-  out->u8(message_flags(head) | (digest ? message_has_digest : 0));
-  if (head.sequence != 0) out->varint(head.sequence);
-  if (head.delay_s != 0) out->varint(head.delay_s);
-  if (digest) out->u16(*digest);
+  out.u8(message_flags(head) | (digest ? message_has_digest : 0));
+  if (head.sequence != 0) out.varint(head.sequence);
+  if (head.delay_s != 0) out.varint(head.delay_s);
+  if (digest) out.u16(*digest);
 }
 
 bool is_text(std::string_view text) {
@@ -79,7 +90,11 @@ bool write_token(ByteWriter& out, StanzaType type, const Ping& ping) {
 
 bool write(ByteWriter& out, const Message& message, Context context) {
   Head head;
-  write_message_head(head, {message.type, message.ephemeral, message.sequence, message.delay_s},
+  // One end writes a digest, the other the others.
+  head.require(message.type <= MessageType::headline &&
+               (!message.device_digest || (message.sequence == 0 && message.delay_s == 0)));
+  write_message_head(head.out(),
+                     {message.type, message.ephemeral, message.sequence, message.delay_s},
                      message.device_digest);
   head.require(message.id != 0 && message.payload.size() <= payload_size_max);
   head->varint(message.id);
@@ -99,9 +114,13 @@ bool write_message_body(ByteWriter& out, const Message& message, Context context
 }
 
 bool write_delivery(ByteWriter& out, const DeliveryHead& delivery, Bytes body) {
-  Head head;
-  write_message_head(head, delivery);
-  return emit(out, StanzaType::message, head, body);
+  if (delivery.type > MessageType::headline) return false;
+  const std::size_t head_size =
+      1 + present_varint_size(delivery.sequence) + present_varint_size(delivery.delay_s);
+  return emit(out, StanzaType::message, head_size + body.size(), [&] {
+    write_message_head(out, delivery);
+    out.bytes(body);
+  });
 }
 
 std::size_t delivery_size_max(std::size_t body_size) {
@@ -164,10 +183,11 @@ bool write(ByteWriter& out, const DeviceList& list) {
 }
 
 bool write(ByteWriter& out, const Ack& ack) {
-  Head head;
-  head->varint(ack.upto);
-  if (ack.refusal != 0) head->varint(ack.refusal);
-  return emit(out, StanzaType::ack, head);
+  const std::size_t content_size = varint_size(ack.upto) + present_varint_size(ack.refusal);
+  return emit(out, StanzaType::ack, content_size, [&] {
+    out.varint(ack.upto);
+    if (ack.refusal != 0) out.varint(ack.refusal);
+  });
 }
 
 bool write(ByteWriter& out, const Login& login) {
