@@ -13,7 +13,8 @@ namespace godwit::queues {
 
 // Objects by index, in chunks that never move, with a free list. Memory grows by whole chunks and
 // is used again, never given back, so a steady state allocates nothing. Not thread safe. Index 0 is
-// never handed out: it stands for "none" in links.
+// never handed out: it stands for "none" in links. Whatever is free is T{}: cleared when it was
+// released, so that what it owned is gone, and not again when it is handed out.
 template <typename T, std::size_t ChunkSize = 1024>
 class Slab {
  public:
@@ -23,7 +24,6 @@ class Slab {
     if (free_.empty()) grow();
     const std::uint32_t index = free_.back();
     free_.pop_back();
-    (*this)[index] = T{};
     ++used_;
     return index;
   }
