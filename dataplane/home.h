@@ -150,8 +150,7 @@ class Home {
   void acknowledge(queues::Mailbox& mailbox, std::uint64_t upto);
   void drop_acknowledged(queues::Mailbox& mailbox, std::uint32_t entry);
   void make_safe(const queues::MailboxEntry& entry);
-  // Of an entry that was accepted here (`timed`), from then until this turn.
-  Duration age_of(const queues::MailboxEntry& entry) const;
+  // Of an entry that was accepted here, from then until this turn.
   void record_age(queues::ShardHistogram histogram, const queues::MailboxEntry& entry);
   void settle(ConnectionName session, std::uint32_t number);
   void refuse(const queues::Command& command, protocol::Condition condition);

@@ -45,7 +45,7 @@ bool Home::deliver(Mailbox& mailbox, std::uint32_t index, Now now) {
       std::chrono::floor<std::chrono::seconds>(now.wall).time_since_epoch().count());
   const bool measured = entry.timed && entry.state != queues::EntryState::stored;
   const auto accepted_at =
-      measured ? static_cast<std::uint64_t>((now_ - age_of(entry)).time_since_epoch().count()) : 0;
+      measured ? static_cast<std::uint64_t>(entry.appended.time_since_epoch().count()) : 0;
   const Command command{.kind = CommandKind::deliver,
                         .number = now_s > record.accepted_s ? now_s - record.accepted_s : 0,
                         .session = mailbox.session,

@@ -60,9 +60,7 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
     Mailbox& mailbox = mailboxes_.at(device);
     if (to_device != 0 && mailbox.device != to_device) continue;
     queues::MailboxEntry& entry = mailboxes_.entry(mailboxes_.append(mailbox, record));
-    const Duration since = now.instant.time_since_epoch();
-    entry.appended_ms = static_cast<std::uint32_t>(since / std::chrono::milliseconds(1));
-    entry.appended_us = static_cast<std::uint16_t>(since / std::chrono::microseconds(1) % 1000);
+    entry.appended = now.instant;
     entry.timed = true;
     counters_.record(queues::ShardHistogram::mailbox_messages,
                      std::uint64_t{mailbox.store().count} + mailbox.unstored);
@@ -186,17 +184,9 @@ void Home::drop_acknowledged(Mailbox& mailbox, std::uint32_t index) {
   mailboxes_.remove(mailbox, index);
 }
 
-Duration Home::age_of(const queues::MailboxEntry& entry) const {
-  constexpr auto millisecond = std::chrono::milliseconds(1);
-  const Duration since = now_.time_since_epoch();
-  const std::uint32_t age_ms = static_cast<std::uint32_t>(since / millisecond) - entry.appended_ms;
-  const Duration age =
-      age_ms * millisecond + since % millisecond - std::chrono::microseconds(entry.appended_us);
-  return std::max(age, Duration{});
-}
-
 void Home::record_age(queues::ShardHistogram histogram, const queues::MailboxEntry& entry) {
-  if (entry.timed) counters_.record(histogram, static_cast<std::uint64_t>(age_of(entry).count()));
+  if (!entry.timed) return;
+  counters_.record(histogram, static_cast<std::uint64_t>((now_ - entry.appended).count()));
 }
 
 // One more of the record's entries is acknowledged or stored; the last one settles its sender.

@@ -19,14 +19,6 @@ using queues::StoreReply;
 using queues::StoreRequest;
 using queues::StoreRequestKind;
 
-namespace {
-
-std::uint32_t milliseconds_of(Instant at) {
-  return static_cast<std::uint32_t>(at.time_since_epoch() / std::chrono::milliseconds(1));
-}
-
-}  // namespace
-
 bool Home::post_store(std::uint64_t account_hash, StoreRequest request) {
   const std::uint32_t file = queues::store_file_of(account_hash);
   request.file = static_cast<std::uint8_t>(file);
@@ -47,16 +39,11 @@ std::uint32_t Home::first_fresh(const Mailbox& mailbox) {
 
 // Gives storage the fresh entries that have waited for persist_after, or all of them.
 void Home::persist(MailboxName name, Mailbox& mailbox, Now now, bool all) {
-  const auto patience =
-      static_cast<std::uint32_t>(settings_.persist_after / std::chrono::milliseconds(1));
-  const std::uint32_t now_ms = milliseconds_of(now.instant);
   for (std::uint32_t i = first_fresh(mailbox); i != 0; i = mailboxes_.entry(i).next) {
     const MailboxEntry& entry = mailboxes_.entry(i);
     if (entry.state != EntryState::fresh) continue;
-    const std::uint32_t age_ms = now_ms - entry.appended_ms;
-    if (!all && age_ms < patience) {
-      return schedule(name, mailbox, now.instant + std::chrono::milliseconds(patience - age_ms));
-    }
+    const Instant due = entry.appended + settings_.persist_after;
+    if (!all && due > now.instant) return schedule(name, mailbox, due);
     if (!post_put(name, mailbox, i, now)) {
       return schedule(name, mailbox, now.instant + room_retry);
     }

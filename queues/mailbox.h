@@ -50,14 +50,13 @@ enum class EntryState : std::uint8_t { fresh, posting, stored };
 
 struct MailboxEntry {
   std::uint64_t sequence = 0;
+  Instant appended{};  // of those that were accepted here, not loaded
   std::uint32_t previous = 0;
   std::uint32_t next = 0;
   std::uint32_t record = 0;
-  std::uint32_t appended_ms = 0;  // of the monotonic clock, wraps
-  std::uint16_t appended_us = 0;  // beyond that millisecond
   EntryState state = EntryState::fresh;
   bool in_flight = false;
-  bool timed = false;  // appended_* are set: it was accepted here, not loaded
+  bool timed = false;  // `appended` is set
 };
 static_assert(sizeof(MailboxEntry) <= 32);
 
