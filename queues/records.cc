@@ -2,7 +2,6 @@
 #include "queues/records.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace godwit::queues {
 
@@ -64,36 +63,6 @@ std::size_t write_envelope(MutableBytes out, std::uint16_t to_device, std::uint8
   writer.bytes(as_bytes(to_user));
   GODWIT_CHECK(writer.ok());
   return writer.size();
-}
-
-namespace {
-
-// Every message's is read three times, so there is one check of the size and no reader. Nothing
-// when it is none.
-std::optional<Envelope> parse_envelope(Bytes buffer) {
-  if (buffer.size() < envelope_head_size) return std::nullopt;
-  const std::uint8_t* head = buffer.data();
-  const std::size_t user_size = std::size_t{head[4]} << 24 | std::size_t{head[5]} << 16 |
-                                std::size_t{head[6]} << 8 | std::size_t{head[7]};
-  const Bytes rest = buffer.subspan(envelope_head_size);
-  if (user_size > rest.size()) return std::nullopt;
-  return Envelope{.to_device = static_cast<std::uint16_t>(head[0] << 8 | head[1]),
-                  .message_type = head[2],
-                  .ephemeral = head[3] != 0,
-                  .to_user = as_text(rest.first(user_size)),
-                  .body = rest.subspan(user_size)};
-}
-
-}  // namespace
-
-Envelope read_envelope(Bytes buffer) {
-  const auto envelope = parse_envelope(buffer);
-  GODWIT_CHECK(envelope.has_value());
-  return *envelope;
-}
-
-bool is_envelope(Bytes buffer) {
-  return parse_envelope(buffer).has_value();
 }
 
 Buffer encode(BufferPool& pool, const AttachRequest& request) {

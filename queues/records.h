@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,13 +30,35 @@ struct Envelope {
   Bytes body;
 };
 inline constexpr std::size_t envelope_head_size = 8;
+// REQUIRES: a head.
+inline std::size_t envelope_user_size(Bytes buffer) {
+  static_assert(std::endian::native == std::endian::little);
+  std::uint32_t size;
+  std::memcpy(&size, buffer.data() + 4, sizeof size);
+  return std::byteswap(size);
+}
 std::size_t envelope_size(std::size_t user_size, std::size_t body_size);
 // Writes head and user; the caller writes the body behind, at the returned offset.
 std::size_t write_envelope(MutableBytes out, std::uint16_t to_device, std::uint8_t message_type,
                            bool ephemeral, std::string_view to_user);
-Envelope read_envelope(Bytes buffer);
 // Whether it is one: what comes from a disk may be anything.
-bool is_envelope(Bytes buffer);
+inline bool is_envelope(Bytes buffer) {
+  return buffer.size() >= envelope_head_size &&
+         envelope_user_size(buffer) <= buffer.size() - envelope_head_size;
+}
+// REQUIRES: it is one. Every message's is read three times, so this is here and reads no byte
+// alone.
+inline Envelope read_envelope(Bytes buffer) {
+  GODWIT_CHECK(is_envelope(buffer));
+  const std::uint8_t* head = buffer.data();
+  const Bytes rest = buffer.subspan(envelope_head_size);
+  const std::size_t user_size = envelope_user_size(buffer);
+  return {.to_device = static_cast<std::uint16_t>(head[0] << 8 | head[1]),
+          .message_type = head[2],
+          .ephemeral = head[3] != 0,
+          .to_user = as_text(rest.first(user_size)),
+          .body = rest.subspan(user_size)};
+}
 
 struct AttachRequest {
   std::string_view user;
