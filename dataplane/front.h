@@ -85,7 +85,7 @@ class Front {
   // This turn does something for a session without the front: handshakes wait for it.
   void session_served() { handshake_turns_.session_served(); }
   // A home's or control's word; takes the command's buffer.
-  void handle(queues::Command command);
+  void handle(const queues::Command& command);
   // Handshakes that took too long, acknowledgements that have waited long enough.
   std::size_t expire();
   // Seals and sends what has gathered.
@@ -161,14 +161,17 @@ class Front {
   bool take_number(Session& session, std::uint32_t& number);
   void pace(Session& session);
   std::size_t resume_paced();
-  bool post_home(Session& session, queues::Command command);
+  [[gnu::noinline]] void on_attached(Session* session, const queues::Command& command);
+  [[gnu::noinline]] void on_answer(Session& session, const queues::Command& command,
+                                   queues::Buffer buffer);
+  bool post_home(Session& session, const queues::Command& command);
   void record_delivery(std::uint64_t accepted_ns);
   void settle(Session& session, std::uint32_t number);
   void refuse(Session& session, protocol::StanzaType kind, std::uint64_t id, std::uint32_t number,
               protocol::Condition condition);
 
   // front_output.h
-  void append(Session& session, OutputNode node);
+  void append(Session& session, OutputNode&& node);
   template <typename Stanza>
   void append_encoded(Session& session, const Stanza& stanza);
   template <typename Visit>

@@ -12,7 +12,7 @@ namespace godwit::dataplane {
 
 // Ends a session that takes nothing and asks for more.
 template <io::StreamBackend Io>
-void Front<Io>::append(Session& session, OutputNode node) {
+void Front<Io>::append(Session& session, OutputNode&& node) {
   const bool reply = node.type != OutputKind::delivery || node.sequence == 0;
   if (reply && session.blocked && session.replies >= settings_.blocked_replies_max) {
     counters_.add(queues::ShardMetric::sessions_stuck);

@@ -52,7 +52,7 @@ std::size_t Front<Io>::resume_paced() {
 // Ends the session when the home's ring and its wait are full: going on would let later stanzas
 // overtake this one.
 template <io::StreamBackend Io>
-bool Front<Io>::post_home(Session& session, queues::Command command) {
+bool Front<Io>::post_home(Session& session, const queues::Command& command) {
   if (options_.port.post(home_of(command.account), command)) return true;
   fail(session, protocol::StreamCondition::resource_constraint);
   return false;
@@ -61,7 +61,7 @@ bool Front<Io>::post_home(Session& session, queues::Command command) {
 template <io::StreamBackend Io>
 bool Front<Io>::on_message(Session& session, Bytes content) {
   protocol::JidScratch scratch;
-  const auto message =
+  auto message =
       protocol::read_message(content, {settings_.domain}, protocol::Side::from_client, scratch);
   if (!message) {
     fail_parse(session);
@@ -75,26 +75,26 @@ bool Front<Io>::on_message(Session& session, Bytes content) {
            protocol::Condition::remote_server_not_found);
     return true;
   }
-  protocol::Message forwarded = *message;
-  forwarded.peer = {session.user.view(), settings_.domain, session.device};
+  const protocol::JidView to =
+      std::exchange(message->peer, {session.user.view(), settings_.domain, session.device});
   const std::size_t body_size_max = message->payload.size() + protocol::message_head_size_max;
-  const std::size_t size_max = queues::envelope_size(message->peer.user.size(), body_size_max);
+  const std::size_t size_max = queues::envelope_size(to.user.size(), body_size_max);
   queues::Buffer buffer = options_.pool.allocate(size_max);
   if (!buffer) {
     fail(session, protocol::StreamCondition::resource_constraint);
     return false;
   }
-  const std::size_t head = queues::write_envelope(buffer.writable(), message->peer.device,
-                                                  static_cast<std::uint8_t>(message->type),
-                                                  message->ephemeral, message->peer.user);
+  const std::size_t head =
+      queues::write_envelope(buffer.writable(), to.device, static_cast<std::uint8_t>(message->type),
+                             message->ephemeral, to.user);
   ByteWriter body(buffer.writable().subspan(head));
-  GODWIT_CHECK(protocol::write_message_body(body, forwarded, {settings_.domain}));
+  GODWIT_CHECK(protocol::write_message_body(body, *message, {settings_.domain}));
   buffer.resize(head + body.size());
   return post_home(session, {.kind = queues::CommandKind::message,
                              .detail = message->device_digest ? std::uint8_t{1} : std::uint8_t{0},
                              .number = number,
                              .session = session.name,
-                             .account = hash_user(message->peer.user),
+                             .account = hash_user(to.user),
                              .sequence = message->device_digest.value_or(0),
                              .id = message->id,
                              .sender = session.account,
@@ -289,75 +289,88 @@ void Front<Io>::record_delivery(std::uint64_t accepted_ns) {
 }
 
 template <io::StreamBackend Io>
-void Front<Io>::handle(queues::Command command) {
+void Front<Io>::handle(const queues::Command& command) {
   using queues::CommandKind;
-  queues::Buffer buffer = command.take_buffer();
+  queues::Buffer buffer = queues::Buffer::adopt(command.buffer);
   Session* session = find(command.session);
-  const bool alive = session != nullptr && session->state != SessionState::closing;
-  if (command.kind == CommandKind::attached) {
-    if (!alive || session->state != SessionState::attaching) {
-      // Gone before the home had answered: it must not think the device connected.
-      options_.port.post(
-          home_of(command.account),
-          {.kind = CommandKind::detach, .session = command.session, .id = command.id});
-      return;
-    }
-    end_start(*session);
-    addresses_.count_login(device_key(*session), now_.instant);
-    session->state = SessionState::ready;
-    session->mailbox = command.id;
-    session->sequence_base = command.sequence;
-    session->connected_s = static_cast<std::uint32_t>(
-        std::chrono::floor<std::chrono::seconds>(now_.wall).time_since_epoch().count());
-    ++ready_;
-    counters_.add(queues::ShardMetric::logins_accepted);
-    return append_encoded(*session,
-                          protocol::SessionReady{.sequence_base = command.sequence,
-                                                 .backlog = command.sender,
-                                                 .server_time_ms = static_cast<std::uint64_t>(
-                                                     now_.wall.time_since_epoch().count())});
+  if (session != nullptr && session->state == SessionState::closing) session = nullptr;
+  // What there is two of for each message comes first, and nothing rare is inlined beside it.
+  if (command.kind == CommandKind::settled) {
+    if (session != nullptr) settle(*session, command.number);
+  } else if (command.kind == CommandKind::deliver) {
+    if (session == nullptr) return;
+    record_delivery(command.sender);
+    append(*session, {.buffer = std::move(buffer),
+                      .sequence = command.sequence,
+                      .number = command.number,
+                      .type = OutputKind::delivery});
+  } else if (command.kind == CommandKind::attached) {
+    on_attached(session, command);
+  } else if (session != nullptr) {
+    on_answer(*session, command, std::move(buffer));
   }
-  if (!alive) return;
+}
+
+// `session` is null when it has ended.
+template <io::StreamBackend Io>
+void Front<Io>::on_attached(Session* session, const queues::Command& command) {
+  if (session == nullptr || session->state != SessionState::attaching) {
+    // Gone before the home had answered: it must not think the device connected.
+    options_.port.post(
+        home_of(command.account),
+        {.kind = queues::CommandKind::detach, .session = command.session, .id = command.id});
+    return;
+  }
+  end_start(*session);
+  addresses_.count_login(device_key(*session), now_.instant);
+  session->state = SessionState::ready;
+  session->mailbox = command.id;
+  session->sequence_base = command.sequence;
+  session->connected_s = static_cast<std::uint32_t>(
+      std::chrono::floor<std::chrono::seconds>(now_.wall).time_since_epoch().count());
+  ++ready_;
+  counters_.add(queues::ShardMetric::logins_accepted);
+  append_encoded(*session, protocol::SessionReady{.sequence_base = command.sequence,
+                                                  .backlog = command.sender,
+                                                  .server_time_ms = static_cast<std::uint64_t>(
+                                                      now_.wall.time_since_epoch().count())});
+}
+
+template <io::StreamBackend Io>
+void Front<Io>::on_answer(Session& session, const queues::Command& command, queues::Buffer buffer) {
+  using queues::CommandKind;
   switch (command.kind) {
-    case CommandKind::deliver:
-      record_delivery(command.sender);
-      return append(*session, {.buffer = std::move(buffer),
-                               .sequence = command.sequence,
-                               .number = command.number,
-                               .type = OutputKind::delivery});
     case CommandKind::relayed: {
       const queues::Envelope envelope = queues::read_envelope(buffer.bytes());
       const auto offset = static_cast<std::uint32_t>(envelope.body.data() - buffer.bytes().data());
-      return append(*session,
+      return append(session,
                     {.buffer = std::move(buffer), .offset = offset, .type = OutputKind::encoded});
     }
-    case CommandKind::settled:
-      return settle(*session, command.number);
     case CommandKind::refused:
-      return refuse(*session, static_cast<protocol::StanzaType>(command.device), command.id,
+      return refuse(session, static_cast<protocol::StanzaType>(command.device), command.id,
                     command.number, static_cast<protocol::Condition>(command.detail));
     case CommandKind::server_iq_reply:
-      append(*session, {.buffer = std::move(buffer), .type = OutputKind::encoded});
-      if (session->state == SessionState::closing) return;
-      return settle(*session, command.number);
+      append(session, {.buffer = std::move(buffer), .type = OutputKind::encoded});
+      if (session.state == SessionState::closing) return;
+      return settle(session, command.number);
     case CommandKind::device_list:
-      append(*session, {.buffer = std::move(buffer), .type = OutputKind::encoded});
-      if (command.detail == 0 || session->state == SessionState::closing) return;
-      return settle(*session, command.number);
+      append(session, {.buffer = std::move(buffer), .type = OutputKind::encoded});
+      if (command.detail == 0 || session.state == SessionState::closing) return;
+      return settle(session, command.number);
     case CommandKind::backlog_end:
-      return append(*session, {.type = OutputKind::backlog_end});
+      return append(session, {.type = OutputKind::backlog_end});
     case CommandKind::attach_refused:
       counters_.add(queues::ShardMetric::logins_refused);
-      blame(*session);
-      return fail(*session, static_cast<protocol::StreamCondition>(command.detail));
+      blame(session);
+      return fail(session, static_cast<protocol::StreamCondition>(command.detail));
     case CommandKind::kick:
-      return fail(*session, static_cast<protocol::StreamCondition>(command.detail), command.number);
+      return fail(session, static_cast<protocol::StreamCondition>(command.detail), command.number);
     case CommandKind::registered:
-      if (session->state != SessionState::registering) return;
-      session->state = SessionState::connected;
-      return append_encoded(*session, protocol::Registered{.device = command.device});
+      if (session.state != SessionState::registering) return;
+      session.state = SessionState::connected;
+      return append_encoded(session, protocol::Registered{.device = command.device});
     case CommandKind::register_refused:
-      return fail_registration(*session, static_cast<protocol::Condition>(command.detail),
+      return fail_registration(session, static_cast<protocol::Condition>(command.detail),
                                as_text(buffer.bytes()));
     default:
       broken_invariant("a front got a command that is not for fronts", __FILE__, __LINE__);

@@ -28,7 +28,7 @@ Home::~Home() {
   }
 }
 
-void Home::handle(Command command, Now now) {
+void Home::handle(const Command& command, Now now) {
   now_ = now.instant;
   switch (command.kind) {
     case CommandKind::message:

@@ -55,7 +55,7 @@ class Home {
   ~Home();
 
   // Takes the command's buffer.
-  void handle(queues::Command command, Now now);
+  void handle(const queues::Command& command, Now now);
   void handle(queues::StoreReply reply, Now now);
   // Fires what is due; returns how much.
   std::size_t expire(Now now);
@@ -102,7 +102,7 @@ class Home {
   };
 
   // home_accounts.cc: loading, parking, coming and going.
-  void route(queues::Command command, std::string_view user, Now now);
+  void route(const queues::Command& command, std::string_view user, Now now);
   void park(std::uint32_t index, const queues::Command& command);
   bool start_lookup(std::uint32_t index);
   std::uint32_t load_account(std::uint64_t hash, std::string_view user);
@@ -142,7 +142,7 @@ class Home {
   }
 
   // home_messages.cc: the acknowledgement rule.
-  void accept(std::uint32_t index, queues::Command command, Now now);
+  void accept(std::uint32_t index, const queues::Command& command, Now now);
   bool check_limits(const Account& account, std::uint16_t device, std::size_t bytes);
   bool answer_duplicate(Account& account, const queues::Command& command);
   Seen* find_seen(Account& account, std::uint64_t sender, std::uint16_t device);
@@ -155,8 +155,8 @@ class Home {
   void settle(ConnectionName session, std::uint32_t number);
   void refuse(const queues::Command& command, protocol::Condition condition);
   void refuse_entry(queues::Mailbox& mailbox, std::uint32_t entry, protocol::Condition condition);
-  void relay(std::uint32_t index, queues::Command command);
-  void drop_ephemeral(std::uint32_t index, queues::Command command, Now now);
+  void relay(std::uint32_t index, const queues::Command& command);
+  void drop_ephemeral(std::uint32_t index, const queues::Command& command);
 
   // home_devices.cc
   protocol::DeviceList devices_with_keys(const Account& account) const;

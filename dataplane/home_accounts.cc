@@ -20,7 +20,7 @@ using queues::Mailbox;
 using queues::MailboxName;
 using queues::ShardMetric;
 
-void Home::route(Command command, std::string_view user, Now now) {
+void Home::route(const Command& command, std::string_view user, Now now) {
   // Before parking, so that nothing slips in behind a refusal while the account loads.
   if (command.kind == CommandKind::message &&
       refusals_.blocks(command.session, command.account, command.confirmed)) {

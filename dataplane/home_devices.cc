@@ -72,8 +72,7 @@ bool Home::drop_for_gone(const Account& account, const Command& command) {
   if (command.detail == 0 || !account.tags_known) return false;
   queues::Buffer list = write_devices(account, command, true);
   if (!list) return false;
-  Command dropped = command;
-  dropped.take_buffer();
+  queues::Buffer::adopt(command.buffer);
   port_.answer(command.session.shard, {.kind = CommandKind::device_list,
                                        .detail = 1,
                                        .number = command.number,

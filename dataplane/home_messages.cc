@@ -17,7 +17,7 @@ using queues::MailboxName;
 using queues::MessageRecord;
 using queues::ShardMetric;
 
-void Home::accept(std::uint32_t index, Command command, Now now) {
+void Home::accept(std::uint32_t index, const Command& command, Now now) {
   Account& account = accounts_[index];
   const queues::Envelope envelope =
       queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
@@ -36,7 +36,7 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
   if (account.store_unknown) return refuse(command, Condition::resource_constraint);
   // Before what is seen again is settled: its sender may not have heard.
   if (is_for_others(account, command)) tell_of_devices(account, command);
-  if (envelope.ephemeral) return drop_ephemeral(index, command, now);
+  if (envelope.ephemeral) return drop_ephemeral(index, command);
   if (answer_duplicate(account, command)) return;
   const std::size_t bytes = command.buffer->capacity + sizeof(queues::BufferBlock);
   if (!check_limits(account, envelope.to_device, bytes)) {
@@ -47,13 +47,14 @@ void Home::accept(std::uint32_t index, Command command, Now now) {
   const std::uint16_t to_device = envelope.to_device;
   const auto accepted_s = static_cast<std::uint32_t>(
       std::chrono::floor<std::chrono::seconds>(now.wall).time_since_epoch().count());
-  const std::uint32_t record = mailboxes_.create_record({.buffer = command.take_buffer(),
-                                                         .origin = command.session,
-                                                         .number = command.number,
-                                                         .sender_device = command.sender_device,
-                                                         .sender = command.sender,
-                                                         .id = command.id,
-                                                         .accepted_s = accepted_s});
+  const std::uint32_t record =
+      mailboxes_.create_record({.buffer = queues::Buffer::adopt(command.buffer),
+                                .origin = command.session,
+                                .number = command.number,
+                                .sender_device = command.sender_device,
+                                .sender = command.sender,
+                                .id = command.id,
+                                .accepted_s = accepted_s});
   ++unsafe_;
   // Entries first, all of them, so that an answer to one finds the others counted.
   for (const std::uint32_t device : devices_of(account)) {
@@ -103,8 +104,7 @@ bool Home::answer_duplicate(Account& account, const Command& command) {
   const Seen* seen = find_seen(account, command.sender, command.sender_device);
   if (seen == nullptr || command.id > seen->id) return false;
   counters_.add(ShardMetric::messages_duplicate);
-  Command dropped = command;
-  dropped.take_buffer();
+  queues::Buffer::adopt(command.buffer);
   for (const std::uint32_t device : devices_of(account)) {
     const Mailbox& mailbox = mailboxes_.at(device);
     for (std::uint32_t i = mailbox.head; i != 0; i = mailboxes_.entry(i).next) {
@@ -204,8 +204,7 @@ void Home::settle(ConnectionName session, std::uint32_t number) {
 }
 
 void Home::refuse(const Command& command, Condition condition) {
-  Command copy = command;
-  copy.take_buffer();
+  queues::Buffer::adopt(command.buffer);
   const bool is_message = command.kind == CommandKind::message;
   const auto kind = is_message ? static_cast<std::uint16_t>(protocol::StanzaType::message)
                                : static_cast<std::uint16_t>(command.detail);
@@ -250,7 +249,7 @@ void Home::refuse_entry(Mailbox& mailbox, std::uint32_t index, Condition conditi
 }
 
 // Presence and iq go to whoever is connected and are never kept.
-void Home::relay(std::uint32_t index, Command command) {
+void Home::relay(std::uint32_t index, const Command& command) {
   Account& account = accounts_[index];
   const queues::Envelope envelope =
       queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
@@ -274,12 +273,12 @@ void Home::relay(std::uint32_t index, Command command) {
   const bool is_request = type == protocol::IqType::get || type == protocol::IqType::set;
   // RFC 6120, 8.2.3: a request always has an answer. Everything else is dropped without one.
   if (!delivered && is_iq && is_request) return refuse(command, Condition::service_unavailable);
-  command.take_buffer();
+  queues::Buffer::adopt(command.buffer);
   settle(command.session, command.number);
 }
 
 // XEP-0334 no-store: to the devices connected now, outside their mailboxes, and forgotten.
-void Home::drop_ephemeral(std::uint32_t index, Command command, Now) {
+void Home::drop_ephemeral(std::uint32_t index, const Command& command) {
   const queues::Envelope envelope =
       queues::read_envelope(Bytes{command.buffer->data(), command.buffer->size});
   bool delivered = false;
@@ -295,7 +294,7 @@ void Home::drop_ephemeral(std::uint32_t index, Command command, Now) {
                 delivered;
   }
   if (!delivered) counters_.add(ShardMetric::messages_dropped_ephemeral);
-  command.take_buffer();
+  queues::Buffer::adopt(command.buffer);
   settle(command.session, command.number);
 }
 
