@@ -34,7 +34,7 @@ void Home::pump(MailboxName name, Mailbox& mailbox, Now now) {
       return schedule(name, mailbox, now.instant + std::chrono::milliseconds(5));
     }
   }
-  end_backlog(mailbox);
+  if (mailbox.backlog_upto != 0) end_backlog(mailbox);
 }
 
 bool Home::deliver(Mailbox& mailbox, std::uint32_t index, Now now) {
@@ -57,9 +57,8 @@ bool Home::deliver(Mailbox& mailbox, std::uint32_t index, Now now) {
   return true;
 }
 
-// Due once nothing that waited at login is left undelivered.
+// Due once nothing that waited at login is left undelivered. REQUIRES: it is not sent yet.
 void Home::end_backlog(Mailbox& mailbox) {
-  if (mailbox.backlog_upto == 0) return;
   const bool in_memory =
       mailbox.cursor != 0 && mailboxes_.entry(mailbox.cursor).sequence <= mailbox.backlog_upto;
   const bool in_store = mailbox.store().next != 0 && mailbox.store().next <= mailbox.backlog_upto;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "queues/mailbox.h"
 
-#include <utility>
-
 namespace godwit::queues {
 
 MailboxName MailboxSet::create(std::uint32_t account, std::uint16_t device,
@@ -23,18 +21,6 @@ void MailboxSet::destroy(MailboxName name) {
   GODWIT_CHECK(mailbox != nullptr);
   while (mailbox->head != 0) remove(*mailbox, mailbox->head);
   mailboxes_.release(name.index);
-}
-
-Mailbox* MailboxSet::find(MailboxName name) {
-  if (name.generation == 0 || name.index == 0 || name.index >= mailboxes_.end()) return nullptr;
-  Mailbox& mailbox = mailboxes_[name.index];
-  return mailbox.generation == name.generation ? &mailbox : nullptr;
-}
-
-std::uint32_t MailboxSet::create_record(MessageRecord record) {
-  const std::uint32_t index = records_.allocate();
-  records_[index] = std::move(record);
-  return index;
 }
 
 std::uint32_t MailboxSet::append(Mailbox& mailbox, std::uint32_t record) {
@@ -127,10 +113,6 @@ void MailboxSet::link_after(Mailbox& mailbox, std::uint32_t index, std::uint32_t
   (entry.next != 0 ? entries_[entry.next].previous : mailbox.tail) = index;
   ++mailbox.count;
   mailbox.memory_bytes += footprint(entry.record);
-}
-
-std::uint32_t MailboxSet::footprint(std::uint32_t record) const {
-  return static_cast<std::uint32_t>(records_[record].buffer.footprint());
 }
 
 }  // namespace godwit::queues

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <iterator>
 #include <memory>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/connection_name.h"
@@ -127,7 +128,11 @@ class MailboxSet {
   // Drops every entry. Records whose last entry goes are dropped with their buffer.
   void destroy(MailboxName name);
   // nullptr when the name is stale.
-  Mailbox* find(MailboxName name);
+  Mailbox* find(MailboxName name) {
+    if (name.generation == 0 || name.index == 0 || name.index >= mailboxes_.end()) return nullptr;
+    Mailbox& mailbox = mailboxes_[name.index];
+    return mailbox.generation == name.generation ? &mailbox : nullptr;
+  }
   Mailbox& at(std::uint32_t index) { return mailboxes_[index]; }
   const Mailbox& at(std::uint32_t index) const { return mailboxes_[index]; }
   MailboxName name_of(std::uint32_t index) const { return {index, mailboxes_[index].generation}; }
@@ -135,7 +140,11 @@ class MailboxSet {
   Siblings siblings(std::uint32_t first) const;
   std::uint32_t end() const { return mailboxes_.end(); }
 
-  std::uint32_t create_record(MessageRecord record);
+  std::uint32_t create_record(MessageRecord&& record) {
+    const std::uint32_t index = records_.allocate();
+    records_[index] = std::move(record);
+    return index;
+  }
   MessageRecord& record(std::uint32_t index) { return records_[index]; }
   MailboxEntry& entry(std::uint32_t index) { return entries_[index]; }
 
@@ -163,7 +172,9 @@ class MailboxSet {
 
  private:
   void link_after(Mailbox& mailbox, std::uint32_t entry, std::uint32_t previous);
-  std::uint32_t footprint(std::uint32_t record) const;
+  std::uint32_t footprint(std::uint32_t record) const {
+    return static_cast<std::uint32_t>(records_[record].buffer.footprint());
+  }
 
   Slab<Mailbox, 256> mailboxes_;
   Slab<MailboxEntry> entries_;
