@@ -70,7 +70,7 @@ bool Front<Io>::on_message(Session& session, Bytes content) {
   std::uint32_t number = 0;
   if (!take_number(session, number)) return false;
   counters_.add(queues::ShardMetric::messages_received);
-  if (message->peer.domain != settings_.domain) {
+  if (!protocol::is_same_domain(message->peer.domain, settings_.domain)) {
     refuse(session, protocol::StanzaType::message, message->id, number,
            protocol::Condition::remote_server_not_found);
     return true;
@@ -132,7 +132,7 @@ bool Front<Io>::on_presence(Session& session, Bytes content) {
     settle(session, number);
     return true;
   }
-  if (presence->peer.domain != settings_.domain) {
+  if (!protocol::is_same_domain(presence->peer.domain, settings_.domain)) {
     refuse(session, protocol::StanzaType::presence, 0, number,
            protocol::Condition::remote_server_not_found);
     return true;
@@ -165,7 +165,7 @@ bool Front<Io>::on_iq(Session& session, Bytes content) {
   }
   std::uint32_t number = 0;
   if (!take_number(session, number)) return false;
-  if (!iq->peer.empty() && iq->peer.domain != settings_.domain) {
+  if (!iq->peer.empty() && !protocol::is_same_domain(iq->peer.domain, settings_.domain)) {
     refuse(session, protocol::StanzaType::iq, iq->id, number,
            protocol::Condition::remote_server_not_found);
     return true;

@@ -132,7 +132,7 @@ std::string to_text(const JidView& jid) {
 }
 
 void write_jid(ByteWriter& out, const JidView& jid, std::string_view own_domain) {
-  const bool own = jid.domain == own_domain;
+  const bool own = is_same_domain(jid.domain, own_domain);
   // Digits are user characters: a telephone number is looked at once.
   const bool packed = is_digits(jid.user);
   const bool valid = packed ? jid.user.size() <= jid_user_size_max : is_valid_user(jid.user);

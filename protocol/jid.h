@@ -38,6 +38,12 @@ struct Jid {
   friend bool operator==(const Jid&, const Jid&) = default;
 };
 
+// Whether both are one domain. One's own is nearly always the same text in the same place, for
+// read_jid gives the one that it was given.
+inline bool is_same_domain(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && (a.data() == b.data() || a == b);
+}
+
 bool is_valid_user(std::string_view user);
 bool is_valid_domain(std::string_view domain);
 
