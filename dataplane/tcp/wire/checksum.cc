@@ -9,61 +9,43 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr std::uint16_t swap(std::uint16_t value) {
-  return static_cast<std::uint16_t>(value << 8 | value >> 8);
+template <typename Word>
+Word word_at(const std::uint8_t* data) {
+  Word word;
+  std::memcpy(&word, data, sizeof word);
+  return word;
 }
 
-constexpr std::uint16_t fold(std::uint64_t sum) {
-  sum = (sum >> 32) + (sum & 0xffffffff);
-  sum = (sum >> 32) + (sum & 0xffffffff);
-  sum = (sum >> 16) + (sum & 0xffff);
-  sum = (sum >> 16) + (sum & 0xffff);
-  return static_cast<std::uint16_t>(sum);
-}
-
-// Sums of 32-bit words: 2^32 of them fit, and four lanes of them go into one vector register.
+// Words of 64 bits, whose carries go into the upper half. As a sum of 32-bit words, which leaves
+// room for 2^30 pieces.
 std::uint64_t sum_words(const std::uint8_t* data, std::size_t size) {
-  std::uint64_t lanes[4] = {};
-  std::size_t i = 0;
-  for (; i + 16 <= size; i += 16) {
-    std::uint32_t words[4];
-    std::memcpy(words, data + i, sizeof words);
-    for (int lane = 0; lane < 4; ++lane) lanes[lane] += words[lane];
+  __extension__ using Wide = unsigned __int128;
+  Wide sum = 0;
+  for (; size >= 32; data += 32, size -= 32) {
+    sum += word_at<std::uint64_t>(data);
+    sum += word_at<std::uint64_t>(data + 8);
+    sum += word_at<std::uint64_t>(data + 16);
+    sum += word_at<std::uint64_t>(data + 24);
   }
-  // Whole words apart from the rest: a copy whose size is not known beforehand is a call.
-  for (; i + 4 <= size; i += 4) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, data + i, sizeof word);
-    lanes[0] += word;
+  for (; size >= 8; data += 8, size -= 8) sum += word_at<std::uint64_t>(data);
+  // The rest piece by piece: a copy whose size is not known beforehand is a call.
+  if ((size & 4) != 0) {
+    sum += word_at<std::uint32_t>(data);
+    data += 4;
   }
-  if (i < size) {
-    std::uint32_t word = 0;  // padded with zeros
-    std::memcpy(&word, data + i, size - i);
-    lanes[0] += word;
+  if ((size & 2) != 0) {
+    sum += word_at<std::uint16_t>(data);
+    data += 2;
   }
-  return lanes[0] + lanes[1] + lanes[2] + lanes[3];
+  if ((size & 1) != 0) sum += *data;  // padded with a zero
+  const auto low = static_cast<std::uint64_t>(sum);
+  return (low >> 32) + (low & 0xffffffff) + static_cast<std::uint64_t>(sum >> 64);
 }
 
 }  // namespace
 
 void Checksum::add(Bytes piece) {
-  const std::uint64_t words = sum_words(piece.data(), piece.size());
-  // Behind an odd number of bytes each byte is in the other half of its word (RFC 1071, 2, B).
-  sum_ += odd_ ? swap(fold(words)) : words;
-  odd_ = odd_ != (piece.size() % 2 != 0);
-}
-
-std::uint16_t Checksum::sum() const {
-  return swap(fold(sum_));
-}
-
-void add_pseudo_header(Checksum& checksum, const PseudoHeader& header) {
-  const std::size_t first = header.source.is_v4() ? 12 : 0;
-  checksum.add(Bytes(header.source.bytes).subspan(first));
-  checksum.add(Bytes(header.destination.bytes).subspan(first));
-  checksum.add_u16(static_cast<std::uint16_t>(header.length >> 16));
-  checksum.add_u16(static_cast<std::uint16_t>(header.length));
-  checksum.add_u16(header.protocol);
+  add_words(sum_words(piece.data(), piece.size()), piece.size());
 }
 
 }  // namespace godwit::dataplane::tcp

@@ -2,6 +2,10 @@
 #include "dataplane/tcp/wire/ethernet.h"
 
 #include <algorithm>
+#include <cstring>
+
+#include "base/result.h"
+#include "dataplane/tcp/wire/big_endian.h"
 
 namespace godwit::dataplane::tcp {
 
@@ -23,29 +27,34 @@ std::optional<MacAddress> parse_mac(std::string_view text) {
 }
 
 std::expected<EthernetHeader, Drop> parse_ethernet(Bytes frame) {
-  ByteReader in(frame);
+  if (frame.size() < ethernet_header_size) return std::unexpected(Drop::short_frame);
+  const std::uint8_t* const at = frame.data();
   EthernetHeader header;
-  std::ranges::copy(in.take(6), header.destination.bytes.begin());
-  std::ranges::copy(in.take(6), header.source.bytes.begin());
-  header.type = EtherType{in.u16()};
+  std::memcpy(header.destination.bytes.data(), at, 6);
+  std::memcpy(header.source.bytes.data(), at + 6, 6);
+  header.type = EtherType{load_u16(at + 12)};
   if (header.type == EtherType::vlan) {
-    header.vlan = in.u16() & 0x0fff;
-    header.type = EtherType{in.u16()};
+    if (frame.size() < ethernet_header_size + vlan_tag_size) {
+      return std::unexpected(Drop::short_frame);
+    }
+    header.vlan = load_u16(at + 14) & 0x0fff;
+    header.type = EtherType{load_u16(at + 16)};
   }
-  if (!in.ok()) return std::unexpected(Drop::short_frame);
   if (header.source.is_group()) return std::unexpected(Drop::bad_source_mac);
   return header;
 }
 
 void write_ethernet(MutableBytes out, const EthernetHeader& header) {
-  ByteWriter writer(out);
-  writer.bytes(header.destination.bytes);
-  writer.bytes(header.source.bytes);
+  GODWIT_CHECK(out.size() >= header.size());
+  std::uint8_t* at = out.data();
+  std::memcpy(at, header.destination.bytes.data(), 6);
+  std::memcpy(at + 6, header.source.bytes.data(), 6);
   if (header.vlan) {
-    writer.u16(static_cast<std::uint16_t>(EtherType::vlan));
-    writer.u16(*header.vlan);
+    store_u16(at + 12, static_cast<std::uint16_t>(EtherType::vlan));
+    store_u16(at + 14, *header.vlan);
+    at += vlan_tag_size;
   }
-  writer.u16(static_cast<std::uint16_t>(header.type));
+  store_u16(at + 12, static_cast<std::uint16_t>(header.type));
 }
 
 }  // namespace godwit::dataplane::tcp

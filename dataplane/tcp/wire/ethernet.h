@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <optional>
 
@@ -19,7 +20,17 @@ struct MacAddress {
 
   bool is_group() const { return (bytes[0] & 1) != 0; }
   bool known() const { return *this != MacAddress{}; }
-  friend bool operator==(const MacAddress&, const MacAddress&) = default;
+  // Asked for each frame: a comparison of arrays is a call.
+  friend bool operator==(const MacAddress& a, const MacAddress& b) {
+    return a.number() == b.number();
+  }
+
+ private:
+  std::uint64_t number() const {
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes.data(), bytes.size());
+    return value;
+  }
 };
 
 inline constexpr MacAddress broadcast_mac{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};

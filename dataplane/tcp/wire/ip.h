@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <optional>
 
@@ -75,13 +76,30 @@ std::expected<IpPacket, IpRefusal> parse_ipv4(MutableBytes packet, bool checksum
 // us, but nothing we talk to sends them).
 std::expected<IpPacket, IpRefusal> parse_ipv6(MutableBytes packet);
 
-// The source of a packet nobody can have sent: unspecified, loopback, a group, reserved, or IPv4
-// dressed as IPv6 (RFC 1122, 3.2.1.3; 6890; 4291, 2.5). `in_v6_packet` says which header it was in.
-bool is_martian_source(const IpAddress& address, bool in_v6_packet);
-// Likewise for a destination; groups are none.
-bool is_martian_destination(const IpAddress& address, bool in_v6_packet);
-bool is_multicast(const IpAddress& address);
-bool is_broadcast(const IpAddress& address);  // 255.255.255.255
+inline bool is_multicast(const IpAddress& address) {
+  return address.is_v4() ? address.bytes[12] >> 4 == 0xe : address.bytes[0] == 0xff;
+}
+inline bool is_broadcast(const IpAddress& address) {  // 255.255.255.255
+  constexpr std::uint8_t ones[4] = {255, 255, 255, 255};
+  return address.is_v4() && std::memcmp(address.bytes.data() + 12, ones, sizeof ones) == 0;
+}
+// The destination of a packet nobody can have sent: unspecified, loopback, reserved, or IPv4
+// dressed as IPv6 (RFC 1122, 3.2.1.3; 6890; 4291, 2.5). `in_v6_packet` says which header it was in;
+// one of IPv4 holds an IPv4 address. 255.255.255.255 is none.
+inline bool is_martian_destination(const IpAddress& address, bool in_v6_packet) {
+  constexpr std::uint8_t zeros[12] = {};  // ::, ::1 and the rest of ::/96
+  if (in_v6_packet) {
+    return address.is_v4() || std::memcmp(address.bytes.data(), zeros, sizeof zeros) == 0;
+  }
+  const std::uint8_t first = address.bytes[12];
+  return first == 0 || first == 127 || (first >= 240 && !is_broadcast(address));
+}
+// Likewise for a source, which is no group either.
+inline bool is_martian_source(const IpAddress& address, bool in_v6_packet) {
+  if (in_v6_packet) return is_martian_destination(address, true) || is_multicast(address);
+  const std::uint8_t first = address.bytes[12];
+  return first == 0 || first == 127 || first >= 224;
+}
 bool is_link_local(const IpAddress& address);
 
 struct IpOut {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
+#include <cstring>
 
+#include "base/result.h"
+#include "dataplane/tcp/wire/big_endian.h"
 #include "dataplane/tcp/wire/checksum.h"
 #include "dataplane/tcp/wire/ip.h"
 
@@ -36,10 +38,8 @@ std::optional<Drop> walk_options(Bytes options, bool& router_alert) {
   return std::nullopt;
 }
 
-IpAddress read_address(Bytes four) {
-  std::array<std::uint8_t, 4> bytes;
-  std::ranges::copy(four, bytes.begin());
-  return IpAddress::v4(bytes);
+IpAddress read_address(const std::uint8_t* four) {
+  return IpAddress::v4({four[0], four[1], four[2], four[3]});
 }
 
 bool sum_right(Bytes header) {
@@ -52,51 +52,54 @@ bool sum_right(Bytes header) {
 
 std::expected<IpPacket, IpRefusal> parse_ipv4(MutableBytes packet, bool checksum_good) {
   if (packet.size() < ipv4_header_size) return refuse(Drop::short_frame);
-  const std::size_t header_size = (packet[0] & 0x0fu) * 4u;
-  if (packet[0] >> 4 != 4 || header_size < ipv4_header_size) return refuse(Drop::bad_ip_header);
-  ByteReader in(packet);
-  in.take(1);
-  IpPacket parsed;
-  parsed.ecn = Ecn{static_cast<std::uint8_t>(in.u8() & 3)};
-  const std::size_t total = in.u16();
+  const std::uint8_t* const at = packet.data();
+  const std::size_t header_size = (at[0] & 0x0fu) * 4u;
+  if (at[0] >> 4 != 4 || header_size < ipv4_header_size) return refuse(Drop::bad_ip_header);
+  const std::size_t total = load_u16(at + 2);
   if (total < header_size) return refuse(Drop::bad_ip_header);
   if (total > packet.size()) return refuse(Drop::short_frame);
   if (!checksum_good && !sum_right(packet.first(header_size))) {
     return refuse(Drop::bad_ip_checksum);
   }
-  in.take(2);
-  const std::uint16_t fragment = in.u16();
-  parsed.hop_limit = in.u8();
-  parsed.protocol = Protocol{in.u8()};
-  in.take(2);
-  parsed.source = read_address(in.take(4));
-  parsed.destination = read_address(in.take(4));
-  if (const auto drop = walk_options(packet.subspan(20, header_size - 20), parsed.router_alert)) {
-    return refuse(*drop);
+  IpPacket parsed;
+  if (header_size > ipv4_header_size) {
+    const Bytes options = packet.subspan(ipv4_header_size, header_size - ipv4_header_size);
+    if (const auto drop = walk_options(options, parsed.router_alert)) return refuse(*drop);
   }
-  if ((fragment & more_fragments_and_offset) != 0) return refuse(Drop::fragment);
+  if ((load_u16(at + 6) & more_fragments_and_offset) != 0) return refuse(Drop::fragment);
+  parsed.ecn = Ecn{static_cast<std::uint8_t>(at[1] & 3)};
+  parsed.hop_limit = at[8];
+  parsed.protocol = Protocol{at[9]};
   parsed.protocol_offset = 9;
+  parsed.source = read_address(at + 12);
+  parsed.destination = read_address(at + 16);
   parsed.whole = packet.first(total);
   parsed.payload = parsed.whole.subspan(header_size);
   return parsed;
 }
 
 void write_ipv4(MutableBytes out, const IpOut& packet) {
-  ByteWriter writer(out);
-  writer.u8(0x45);
-  writer.u8(static_cast<std::uint8_t>(packet.ecn));
-  writer.u16(static_cast<std::uint16_t>(ipv4_header_size + packet.payload_size));
-  writer.u16(0);
-  writer.u16(dont_fragment);
-  writer.u8(packet.hop_limit);
-  writer.u8(static_cast<std::uint8_t>(packet.protocol));
-  writer.u16(0);
-  writer.bytes(Bytes(packet.source.bytes).last(4));
-  writer.bytes(Bytes(packet.destination.bytes).last(4));
+  GODWIT_CHECK(out.size() >= ipv4_header_size);
+  std::uint8_t* const at = out.data();
+  const auto total = static_cast<std::uint16_t>(ipv4_header_size + packet.payload_size);
+  const std::uint32_t first = 0x45000000u | static_cast<std::uint32_t>(packet.ecn) << 16 | total;
+  const auto hops = static_cast<std::uint16_t>(packet.hop_limit << 8 |
+                                               static_cast<std::uint8_t>(packet.protocol));
+  store_u32(at, first);
+  store_u32(at + 4, dont_fragment);
+  store_u16(at + 8, hops);
+  store_u16(at + 10, 0);
+  std::memcpy(at + 12, packet.source.bytes.data() + 12, 4);
+  std::memcpy(at + 16, packet.destination.bytes.data() + 12, 4);
   if (!packet.checksum) return;
+  // From what was written: reading it back would wait for stores of other sizes.
   Checksum checksum;
-  checksum.add(out.first(ipv4_header_size));
-  ByteWriter(out.subspan(10, 2)).u16(checksum.finish());
+  checksum.add_u32(first);
+  checksum.add_u32(dont_fragment);
+  checksum.add_u16(hops);
+  checksum.add_fixed<4>(packet.source.bytes.data() + 12);
+  checksum.add_fixed<4>(packet.destination.bytes.data() + 12);
+  store_u16(at + 10, checksum.finish());
 }
 
 }  // namespace godwit::dataplane::tcp

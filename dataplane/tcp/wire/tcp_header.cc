@@ -2,7 +2,10 @@
 #include "dataplane/tcp/wire/tcp_header.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/result.h"
+#include "dataplane/tcp/wire/big_endian.h"
 #include "dataplane/tcp/wire/checksum.h"
 
 namespace godwit::dataplane::tcp {
@@ -19,6 +22,11 @@ enum Kind : std::uint8_t {
 };
 
 constexpr std::size_t checksum_offset = 16;
+// Two no-operations and the head of a timestamps option: what nearly every segment has for options,
+// and nothing else (RFC 7323, appendix A).
+constexpr std::uint32_t timestamps_head =
+    kind_nop << 24 | kind_nop << 16 | kind_timestamps << 8 | 10;
+constexpr std::size_t timestamps_size = 12;
 
 void read_sack(ByteReader& in, Options& options) {
   const std::size_t count = in.remaining() / 8;
@@ -48,6 +56,11 @@ bool sum_right(const IpPacket& packet) {
   return checksum.finish() == 0;
 }
 
+bool none_but_timestamps(const Options& options) {
+  return !options.mss && !options.window_scale && !options.sack_permitted &&
+         options.sack_count == 0;
+}
+
 std::size_t fixed_options_size(const Options& options) {
   std::size_t size = 0;
   if (options.mss) size += 4;
@@ -67,18 +80,47 @@ void write_nops(ByteWriter& out, int count) {
   for (; count > 0; --count) out.u8(kind_nop);
 }
 
-// With a checksum of 0.
-void write_head(ByteWriter& out, const SegmentOut& segment) {
+// Writes words and sums them up. Reading back what was just written in other sizes would wait.
+class SummingWriter {
+ public:
+  SummingWriter(std::uint8_t* to, Checksum& checksum) : to_(to), checksum_(checksum) {}
+
+  void u32(std::uint32_t value) {
+    store_u32(to_, value);
+    checksum_.add_u32(value);
+    to_ += 4;
+  }
+  std::uint8_t* at() const { return to_; }
+
+ private:
+  std::uint8_t* to_;
+  Checksum& checksum_;
+};
+
+// Header and options with a checksum of 0; adds what it writes to `checksum`. Returns its size.
+std::size_t write_head(MutableBytes target, const SegmentOut& segment, Checksum& checksum) {
   const std::size_t options_size = tcp_options_size(segment.options);
-  out.u16(segment.flow.local_port);
-  out.u16(segment.flow.remote_port);
+  const std::size_t size = tcp_header_size + options_size;
+  GODWIT_CHECK(target.size() >= size);
+  SummingWriter out(target.data(), checksum);
+  out.u32(std::uint32_t{segment.flow.local_port} << 16 | segment.flow.remote_port);
   out.u32(segment.seq);
   out.u32(segment.ack);
-  out.u8(static_cast<std::uint8_t>((tcp_header_size + options_size) / 4 << 4));
-  out.u8(segment.flags);
-  out.u16(segment.window);
+  out.u32(static_cast<std::uint32_t>(size / 4) << 28 | std::uint32_t{segment.flags} << 16 |
+          segment.window);
   out.u32(0);  // checksum, and no urgent data ever
-  write_tcp_options(out.reserve(options_size), segment.options);
+  if (none_but_timestamps(segment.options)) {
+    if (segment.options.timestamps) {
+      out.u32(timestamps_head);
+      out.u32(segment.options.timestamps->value);
+      out.u32(segment.options.timestamps->echo);
+    }
+    return size;
+  }
+  const MutableBytes options = target.subspan(tcp_header_size, options_size);
+  write_tcp_options(options, segment.options);
+  checksum.add(options);
+  return size;
 }
 
 Checksum pseudo_sum(const SegmentOut& segment, std::size_t size) {
@@ -93,6 +135,11 @@ Checksum pseudo_sum(const SegmentOut& segment, std::size_t size) {
 
 Options parse_tcp_options(Bytes bytes, bool is_syn) {
   Options options;
+  if (bytes.empty()) return options;
+  if (bytes.size() == timestamps_size && load_u32(bytes.data()) == timestamps_head) {
+    options.timestamps = Timestamps{load_u32(bytes.data() + 4), load_u32(bytes.data() + 8)};
+    return options;
+  }
   ByteReader in(bytes);
   while (!in.at_end()) {
     const std::uint8_t kind = in.u8();
@@ -115,18 +162,14 @@ std::expected<SegmentIn, Drop> parse_tcp(const IpPacket& packet, bool checksum_g
     return std::unexpected(Drop::bad_tcp_header);
   }
   if (!checksum_good && !sum_right(packet)) return std::unexpected(Drop::bad_tcp_checksum);
-  ByteReader in(bytes);
+  const std::uint8_t* const at = bytes.data();
   SegmentIn segment;
-  segment.flow = {packet.destination, packet.source, 0, 0};
-  segment.flow.remote_port = in.u16();
-  segment.flow.local_port = in.u16();
-  segment.seq = in.u32();
-  segment.ack = in.u32();
-  in.take(1);
-  segment.flags = in.u8();
-  segment.window = in.u16();
-  in.take(2);
-  segment.urgent = in.u16();
+  segment.flow = {packet.destination, packet.source, load_u16(at + 2), load_u16(at)};
+  segment.seq = load_u32(at + 4);
+  segment.ack = load_u32(at + 8);
+  segment.flags = at[13];
+  segment.window = load_u16(at + 14);
+  segment.urgent = load_u16(at + 18);
   if (segment.flow.local_port == 0 || segment.flow.remote_port == 0) {
     return std::unexpected(Drop::bad_tcp_header);
   }
@@ -138,6 +181,7 @@ std::expected<SegmentIn, Drop> parse_tcp(const IpPacket& packet, bool checksum_g
 }
 
 std::size_t tcp_options_size(const Options& options) {
+  if (none_but_timestamps(options)) return options.timestamps ? timestamps_size : 0;
   const std::size_t blocks = sack_blocks_written(options);
   return fixed_options_size(options) + (blocks == 0 ? 0 : 4 + 8 * blocks);
 }
@@ -188,19 +232,29 @@ std::size_t tcp_size(const SegmentOut& segment) {
 }
 
 void write_tcp(MutableBytes target, const SegmentOut& segment, ChecksumBy by) {
-  ByteWriter out(target);
-  write_head(out, segment);
-  for (const Bytes& piece : segment.payload) out.bytes(piece);
-  Checksum checksum = pseudo_sum(segment, out.size());
-  if (by == ChecksumBy::us) checksum.add(out.written());
-  ByteWriter(target.subspan(checksum_offset, 2))
-      .u16(by == ChecksumBy::us ? checksum.finish() : checksum.sum());
+  Checksum head;
+  const std::size_t head_size = write_head(target, segment, head);
+  std::size_t size = head_size;
+  for (const Bytes& piece : segment.payload) {
+    if (piece.empty()) continue;
+    GODWIT_CHECK(piece.size() <= target.size() - size);
+    std::memcpy(target.data() + size, piece.data(), piece.size());
+    size += piece.size();
+  }
+  Checksum checksum = pseudo_sum(segment, size);
+  if (by == ChecksumBy::port) {
+    store_u16(target.data() + checksum_offset, checksum.sum());
+    return;
+  }
+  checksum.add(head);
+  if (size > head_size) checksum.add(target.subspan(head_size, size - head_size));
+  store_u16(target.data() + checksum_offset, checksum.finish());
 }
 
 void write_tcp_head_to_cut(MutableBytes target, const SegmentOut& segment) {
-  ByteWriter out(target);
-  write_head(out, segment);
-  ByteWriter(target.subspan(checksum_offset, 2)).u16(pseudo_sum(segment, 0).sum());
+  Checksum unused;
+  write_head(target, segment, unused);
+  store_u16(target.data() + checksum_offset, pseudo_sum(segment, 0).sum());
 }
 
 }  // namespace godwit::dataplane::tcp
