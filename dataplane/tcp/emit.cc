@@ -60,7 +60,8 @@ void Tcp::emit(Connection& connection, const Output& output, Instant now) {
     segment.options.timestamps =
         Timestamps{timestamp_clock(now) + connection.timestamp_offset, connection.ts_recent};
   }
-  if (connection.sack && (output.flags & Flags::ack) != 0) {
+  if (connection.sack && (connection.receiver != 0 || connection.dsack_due) &&
+      (output.flags & Flags::ack) != 0) {
     add_sack_blocks(connection, segment);
   }
   segment.segment_size = output.segment_size;

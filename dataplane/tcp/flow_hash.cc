@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/tcp/flow_hash.h"
 
+#include <array>
+#include <cstring>
 #include <type_traits>
 
 namespace godwit::dataplane::tcp {
@@ -16,8 +18,17 @@ FlowHash::FlowHash(RandomSource& random) {
   random.fill(secret_key_.key.writable());
 }
 
+// What is the same in all flows of IPv4 is left out: the hash then takes half as long. No flow of
+// IPv6 is as short.
 std::uint64_t FlowHash::place(const Flow& flow) const {
-  static_assert(std::has_unique_object_representations_v<Flow>);
+  if (flow.local.is_v4() && flow.remote.is_v4()) {
+    std::array<std::uint8_t, 12> differs;
+    std::memcpy(differs.data(), flow.local.bytes.data() + 12, 4);
+    std::memcpy(differs.data() + 4, flow.remote.bytes.data() + 12, 4);
+    std::memcpy(differs.data() + 8, &flow.local_port, 2);
+    std::memcpy(differs.data() + 10, &flow.remote_port, 2);
+    return crypto::keyed_hash(table_key_, differs);
+  }
   return crypto::keyed_hash(table_key_,
                             {reinterpret_cast<const std::uint8_t*>(&flow), sizeof flow});
 }

@@ -37,6 +37,8 @@ void Tcp::on_segment(const SegmentIn& segment, Instant now, Events events) {
     segment_without_connection(segment, place, now, events);
   } else if (connections_[index].state == State::syn_sent) {
     syn_sent_segment(index, segment, now, events);
+  } else if (connections_[index].state == State::syn_received) {
+    both_open_segment(index, segment, now, events);
   } else {
     connection_segment(index, segment, now, events);
   }
@@ -67,18 +69,23 @@ void Tcp::segment_without_connection(const SegmentIn& segment, std::uint64_t pla
   }
 }
 
-void Tcp::connection_segment(std::uint32_t index, const SegmentIn& arrived, Instant now,
-                             Events events) {
+// Both sides have sent SYN: the peer's SYN and ACK stands where it has to (RFC 9293, figure 8).
+void Tcp::both_open_segment(std::uint32_t index, const SegmentIn& arrived, Instant now,
+                            Events events) {
   Connection& connection = connections_[index];
   SegmentIn segment = arrived;
-  // Both sides have sent SYN: the peer's SYN and ACK stands where it has to (RFC 9293, figure 8).
-  if (connection.state == State::syn_received && segment.has(Flags::syn) &&
-      segment.seq == connection.irs) {
+  if (segment.has(Flags::syn) && segment.seq == connection.irs) {
     segment.flags &= static_cast<std::uint8_t>(~Flags::syn);
     ++segment.seq;
     connection.ack_now = true;
     into_turn(index);
   }
+  connection_segment(index, segment, now, events);
+}
+
+void Tcp::connection_segment(std::uint32_t index, const SegmentIn& segment, Instant now,
+                             Events events) {
+  Connection& connection = connections_[index];
   if (!check_timestamp(index, segment, now) || !check_sequence(index, segment, now)) return;
   if (segment.has(Flags::rst)) {
     check_reset(index, segment, now, events);

@@ -94,8 +94,8 @@ void Tcp::acknowledge_later(std::uint32_t index, bool fills_gap, Instant now) {
   if (fills_gap || connection.quick_acks > 0 || connection.unacked_bytes >= enough) {
     connection.ack_now = true;
   } else {
+    // Its turn, which is still to come, arms the timer if no answer carries the acknowledgement.
     connection.ack_at = std::min(connection.ack_at, now + settings_.delayed_ack);
-    arm(index);
   }
 }
 

@@ -35,8 +35,8 @@ void Tcp::turn(std::uint32_t index, Instant now, Events events) {
   connection.in_turn = false;
   if (connection.state == State::closed) return;
   if (!connection.abort_requested && connection.synchronized()) {
-    deliver_ready(index, events);
-    if (settle(index, now, events)) return;
+    if (connection.receiver != 0 || connection.fin_taken) deliver_ready(index, events);
+    if (connection.fin_taken && settle(index, now, events)) return;
   }
   if (connection.abort_requested ||
       (connection.close_requested && connection.state == State::syn_sent)) {
@@ -80,7 +80,7 @@ void Tcp::send_queued(std::uint32_t index, Instant now) {
   if (sender.board.empty() && now - connection.last_data_sent > timeout_of(connection)) {
     connection.congestion.restart_idle(initial_window(connection, false));
   }
-  while (send_lost(connection, sender, now)) {
+  while (sender.board.lost() > 0 && send_lost(connection, sender, now)) {
   }
   sender.window_limited = false;
   for (std::uint32_t sent = 0; send_new(connection, sender, sent, now);) ++sent;

@@ -25,13 +25,6 @@ std::uint32_t payload_on(const Settings& settings, const Connection& connection,
 
 }  // namespace
 
-// Without SACK each duplicate acknowledgement says that a segment has left the network.
-std::uint32_t Tcp::pipe(const Connection& connection, const Sender& sender) const {
-  const std::uint32_t known = sender.board.pipe();
-  if (connection.sack) return known;
-  return known - std::min(known, sender.duplicate_acks * connection.mss);
-}
-
 void Tcp::react(Connection& connection, const SegmentIn& segment, const Acked& acked, Instant now) {
   Sender& sender = senders_[connection.sender];
   if (acked.dsack) rack_dsack(connection, sender);

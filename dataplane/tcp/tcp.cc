@@ -37,10 +37,6 @@ Tcp::Tcp(const Settings& settings, std::uint16_t shard, RandomSource& random, Si
   port_counter_ = static_cast<std::uint32_t>(random.next_u64());
 }
 
-ConnectionName Tcp::name_of(std::uint32_t index) const {
-  return {index, shard_, generations_[index]};
-}
-
 std::uint32_t Tcp::find(ConnectionName name) const {
   if (name.shard != shard_ || name.slot == 0 || name.slot >= generations_.size()) return 0;
   const Connection& connection = connections_[name.slot];
@@ -74,12 +70,11 @@ void Tcp::release(std::uint32_t index) {
   connections_.release(index);
 }
 
-Sender& Tcp::sender_of(Connection& connection) {
-  if (connection.sender == 0) {
-    connection.sender = senders_.allocate();
-    senders_[connection.sender].queue.start(connection.snd_nxt);
-  }
-  return senders_[connection.sender];
+Sender& Tcp::make_sender(Connection& connection) {
+  connection.sender = senders_.allocate();
+  Sender& sender = senders_[connection.sender];
+  sender.queue.start(connection.snd_nxt);
+  return sender;
 }
 
 Receiver& Tcp::receiver_of(std::uint32_t index) {
@@ -108,13 +103,6 @@ void Tcp::drop_receiver(Connection& connection) {
   list_held(connection);
   receivers_.release(connection.receiver);
   connection.receiver = 0;
-}
-
-void Tcp::into_turn(std::uint32_t index) {
-  Connection& connection = connections_[index];
-  if (connection.in_turn) return;
-  connection.in_turn = true;
-  turn_.push_back(index);
 }
 
 // What we tell the peer (RFC 6691: options are not counted).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -188,16 +189,24 @@ class Tcp {
   };
 
   // Names and memory (tcp.cc).
-  ConnectionName name_of(std::uint32_t index) const;
+  ConnectionName name_of(std::uint32_t index) const { return {index, shard_, generations_[index]}; }
   std::uint32_t find(ConnectionName name) const;  // 0: stale
   std::uint32_t allocate(const Flow& flow, std::uint64_t place);
   void release(std::uint32_t index);
-  Sender& sender_of(Connection& connection);
+  Sender& sender_of(Connection& connection) {
+    return connection.sender != 0 ? senders_[connection.sender] : make_sender(connection);
+  }
+  Sender& make_sender(Connection& connection);
   Receiver& receiver_of(std::uint32_t index);
   void drop_sender(Connection& connection);
   void drop_receiver(Connection& connection);
   SendMemory send_memory() { return {buffers_, blocks_}; }
-  void into_turn(std::uint32_t index);
+  void into_turn(std::uint32_t index) {
+    Connection& connection = connections_[index];
+    if (connection.in_turn) return;
+    connection.in_turn = true;
+    turn_.push_back(index);
+  }
   std::uint16_t own_mss(const Flow& flow) const;
   void set_mss(Connection& connection);
   std::uint32_t initial_window(const Connection& connection, bool handshake_lost) const;
@@ -247,6 +256,7 @@ class Tcp {
   void take_syn_options(Connection& connection, const SegmentIn& segment, Instant now);
   void establish(std::uint32_t index, const SegmentIn& segment, Instant now, Events events);
 
+  void both_open_segment(std::uint32_t index, const SegmentIn& arrived, Instant now, Events events);
   void connection_segment(std::uint32_t index, const SegmentIn& segment, Instant now,
                           Events events);
   bool check_timestamp(std::uint32_t index, const SegmentIn& segment, Instant now);
@@ -292,7 +302,12 @@ class Tcp {
                             const Acked& acked);
   void tail_probe_acked(Connection& connection, Sender& sender, const SegmentIn& segment,
                         const Acked& acked);
-  std::uint32_t pipe(const Connection& connection, const Sender& sender) const;
+  // Without SACK each duplicate acknowledgement says that a segment has left the network.
+  static std::uint32_t pipe(const Connection& connection, const Sender& sender) {
+    const std::uint32_t known = sender.board.pipe();
+    if (connection.sack) return known;
+    return known - std::min(known, sender.duplicate_acks * connection.mss);
+  }
   void timed_out(std::uint32_t index, Instant now, Events events);
   bool echo_is_older(Sender& sender, const SegmentIn& segment) const;
   bool every_copy_came_twice(Sender& sender, const Acked& acked) const;
@@ -323,11 +338,22 @@ class Tcp {
 
   // Timers (timers.cc).
   void fire(std::uint32_t index, Instant now, Events events);
-  void arm(std::uint32_t index);
+  void arm(std::uint32_t index) {
+    const Instant due = connections_[index].deadline();
+    if (due == never) {
+      wheel_.disarm(index);
+    } else {
+      wheel_.arm(index, due);
+    }
+  }
   void retransmit_due(std::uint32_t index, Instant now, Events events);
   void state_due(std::uint32_t index, Instant now, Events events);
   void set_retransmit_timer(Connection& connection, Instant now);
-  Duration timeout_of(const Connection& connection) const;
+  Duration timeout_of(const Connection& connection) const {
+    const Duration once = connection.rtt.timeout(settings_);
+    const auto factor = std::int64_t{1} << std::min<int>(connection.backoff, 20);
+    return std::min(once * factor, settings_.rto_max);
+  }
   void window_probe_due(std::uint32_t index, Instant now, Events events);
   void keep_alive(std::uint32_t index, Instant now, Events events);
   void set_keepalive(Connection& connection);

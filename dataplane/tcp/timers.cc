@@ -33,15 +33,6 @@ Instant Tcp::next_deadline() const {
   return std::min({wheel_.next_deadline(), syn_cache_.next_deadline(), time_wait_.next_deadline()});
 }
 
-void Tcp::arm(std::uint32_t index) {
-  const Instant due = connections_[index].deadline();
-  if (due == never) {
-    wheel_.disarm(index);
-  } else {
-    wheel_.arm(index, due);
-  }
-}
-
 // A connection that ends on the way leaves an empty slot, or a new one with nothing due.
 void Tcp::fire(std::uint32_t index, Instant now, Events events) {
   Connection& connection = connections_[index];
@@ -52,12 +43,6 @@ void Tcp::fire(std::uint32_t index, Instant now, Events events) {
   }
   if (connection.state_at <= now) state_due(index, now, events);
   if (connection.state != State::closed) arm(index);
-}
-
-Duration Tcp::timeout_of(const Connection& connection) const {
-  const Duration once = connection.rtt.timeout(settings_);
-  const auto factor = std::int64_t{1} << std::min<int>(connection.backoff, 20);
-  return std::min(once * factor, settings_.rto_max);
 }
 
 // R2 (RFC 9293, 3.8.3), or what the user has set. A peer that answers probes of its closed window

@@ -63,13 +63,18 @@ class Addresses {
     std::uint16_t own = 0;  // in all_
   };
 
+  using Halves = std::array<std::uint64_t, 2>;
+  static Halves halves_of(const IpAddress& address) { return std::bit_cast<Halves>(address.bytes); }
+
   // Where it is, or where it would be. Without a key, unlike a connection's: what lies in the table
   // is the operator's, three quarters of it are free, and whoever aims at what lies densest gains a
   // few looks.
   const Place& place_of(const IpAddress& address) const {
-    const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address.bytes);
-    std::uint64_t place = (halves[0] * 3 ^ halves[1]) * 0x9e3779b97f4a7c15 >> shift_;
-    while (places_[place].use != Place::Use::free && places_[place].address != address) {
+    const Halves wanted = halves_of(address);
+    std::uint64_t place = (wanted[0] * 3 ^ wanted[1]) * 0x9e3779b97f4a7c15 >> shift_;
+    while (places_[place].use != Place::Use::free) {
+      const Halves found = halves_of(places_[place].address);
+      if (((found[0] ^ wanted[0]) | (found[1] ^ wanted[1])) == 0) break;
       place = (place + 1) & (places_.size() - 1);
     }
     return places_[place];

@@ -2,6 +2,7 @@
 #include "dataplane/tcp/ip/routes.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace godwit::dataplane::tcp {
 
@@ -13,7 +14,7 @@ Routes::Routes(const NetworkSettings& settings) {
   }
   if (v6) add_link({IpAddress{{0xfe, 0x80}}, 10});
   for (const IpRoute& route : settings.routes) {
-    entries_.push_back({route.destination, false, route.gateway.is_v4(), route.gateway});
+    entries_.push_back(entry_of(route.destination, &route.gateway));
   }
   std::ranges::sort(entries_, std::greater{}, [](const Entry& entry) {
     return std::pair{entry.destination.bits, entry.on_link};
@@ -25,13 +26,33 @@ void Routes::add_link(const IpPrefix& prefix) {
   const bool known = std::ranges::any_of(entries_, [&](const Entry& entry) {
     return entry.destination.bits == prefix.bits && entry.destination.contains(prefix.address);
   });
-  if (!known) entries_.push_back({prefix, true, prefix.address.is_v4(), {}});
+  if (!known) entries_.push_back(entry_of(prefix, nullptr));
+}
+
+// Without a gateway: on the link.
+Routes::Entry Routes::entry_of(const IpPrefix& destination, const IpAddress* gateway) {
+  Entry entry;
+  entry.destination = destination;
+  entry.on_link = gateway == nullptr;
+  entry.gateway = gateway == nullptr ? IpAddress{} : *gateway;
+  entry.v4 = (entry.on_link ? destination.address : entry.gateway).is_v4();
+  std::array<std::uint8_t, 16> mask{};
+  for (std::size_t bit = 0; bit < destination.bits; ++bit) {
+    mask[bit / 8] |= static_cast<std::uint8_t>(0x80 >> bit % 8);
+  }
+  entry.mask = std::bit_cast<Halves>(mask);
+  entry.address = std::bit_cast<Halves>(destination.address.bytes);
+  for (std::size_t i = 0; i < entry.mask.size(); ++i) entry.address[i] &= entry.mask[i];
+  return entry;
 }
 
 const Routes::Entry* Routes::find(const IpAddress& destination) const {
   const bool v4 = destination.is_v4();
+  const auto halves = std::bit_cast<Halves>(destination.bytes);
   for (const Entry& entry : entries_) {
-    if (entry.v4 == v4 && entry.destination.contains(destination)) return &entry;
+    const std::uint64_t differs = ((halves[0] & entry.mask[0]) ^ entry.address[0]) |
+                                  ((halves[1] & entry.mask[1]) ^ entry.address[1]);
+    if (differs == 0 && entry.v4 == v4) return &entry;
   }
   return nullptr;
 }

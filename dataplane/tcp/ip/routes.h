@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -22,14 +24,18 @@ class Routes {
   std::optional<std::uint8_t> match(const IpAddress& destination) const;
 
  private:
+  using Halves = std::array<std::uint64_t, 2>;
   struct Entry {
     IpPrefix destination;
     bool on_link = false;
     bool v4 = false;
     IpAddress gateway;
+    Halves address{};  // as far as the prefix goes
+    Halves mask{};
   };
 
   void add_link(const IpPrefix& prefix);
+  static Entry entry_of(const IpPrefix& destination, const IpAddress* gateway);
   const Entry* find(const IpAddress& destination) const;
 
   std::vector<Entry> entries_;  // the longest prefixes first
