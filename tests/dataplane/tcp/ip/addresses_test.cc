@@ -102,6 +102,28 @@ TEST_F(AddressesTest, AReportOfAsManyFitsTheLeastPacket) {
   EXPECT_GT(listener_report_size(addresses_max + 2), mtu_min_v6);
 }
 
+// By IpPrefix::contains, which looks at bytes: at the last bit of the prefix and the first behind
+// it.
+TEST_F(AddressesTest, ARouteEndsWhereItsPrefixDoes) {
+  SeededRandom random(1);
+  for (const unsigned bits : {0u, 1u, 7u, 8u, 63u, 64u, 65u, 96u, 97u, 113u, 120u, 127u, 128u}) {
+    const bool v4 = bits >= 96;
+    IpPrefix prefix{address_of(v4, 1).address, static_cast<std::uint8_t>(bits)};
+    random.fill(std::span(prefix.address.bytes).subspan(v4 ? 12 : 1));
+    NetworkSettings one;
+    one.routes = {{prefix, v4 ? ip("192.0.2.254") : ip("2001:db8::fe")}};
+    const Routes routes(one);
+    for (unsigned bit = v4 ? 96 : 0; bit < 128; ++bit) {
+      IpAddress other = prefix.address;
+      other.bytes[bit / 8] ^= static_cast<std::uint8_t>(0x80 >> bit % 8);
+      EXPECT_EQ(routes.match(other).has_value(), prefix.contains(other)) << bits << ", " << bit;
+      EXPECT_EQ(prefix.contains(other), bit >= bits);
+    }
+    EXPECT_EQ(routes.match(prefix.address), bits);
+    EXPECT_EQ(routes.match(v4 ? ip("2001:db8::1") : ip("192.0.2.1")), std::nullopt);
+  }
+}
+
 TEST_F(AddressesTest, ARouteOfALinkIsOnlyOnce) {
   for (std::size_t i = 1; i <= addresses_max; ++i) {
     settings.addresses.push_back(address_of(i % 2 == 0, i));
