@@ -23,14 +23,27 @@ std::uint32_t seconds_of(Instant now) {
 
 }  // namespace
 
-void Tcp::on_segment(const SegmentIn& segment, Instant now, Events events) {
+void Tcp::expect(Expected& expected) const {
+  expected.place = hash_.place(expected.flow);
+  flows_.prefetch(expected.place);
+}
+
+void Tcp::fetch(const Expected& expected) const {
+  // The first with half of the hash: to compare flows would wait for what is only to be fetched.
+  const std::uint32_t index = flows_.find(expected.place, [](std::uint32_t) { return true; });
+  if (index == 0) return;
+  constexpr std::size_t line = 64;
+  const auto* const from = reinterpret_cast<const std::uint8_t*>(&connections_[index]);
+  for (std::size_t at = 0; at < sizeof(Connection); at += line) __builtin_prefetch(from + at);
+}
+
+void Tcp::on_segment_at(std::uint64_t place, const SegmentIn& segment, Instant now, Events events) {
   now_ = now;
   ++counters_.segments_in;
   if (is_nonsense(segment)) {
     ++counters_.dropped_malformed;
     return;
   }
-  const std::uint64_t place = hash_.place(segment.flow);
   const std::uint32_t index = flows_.find(
       place, [&](std::uint32_t other) { return connections_[other].flow == segment.flow; });
   if (index == 0) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <span>
 #include <vector>
 
@@ -51,13 +52,11 @@ class Stack {
   // `frame`, from a port, may be overwritten, and is not needed any more afterwards.
   void receive(MutableBytes frame, RxHints hints, Instant now, Events events,
                std::size_t port = 0) {
-    const IpLayer::Received received = ips_.at(port).receive(frame, hints, now);
-    if (const auto* segment = std::get_if<SegmentIn>(&received)) {
-      tcp_.on_segment(*segment, now, events);
-    } else if (const auto* error = std::get_if<IcmpError>(&received)) {
-      tcp_.on_icmp(*error, now, events);
-    }
+    take(ips_.at(port).receive(frame, hints, now), nullptr, now, events);
   }
+  // The same for frames that came together: where there are many connections, memory for the next
+  // is fetched while one is worked on.
+  void receive(std::span<const FrameIn> frames, Instant now, Events events, std::size_t port = 0);
   void expire(Instant now, Events events) {
     ips_.expire(now);
     tcp_.expire(now, events);
@@ -80,6 +79,20 @@ class Stack {
   const IpLayer& ip(std::size_t port = 0) const { return ips_.at(port); }
 
  private:
+  // Flows are looked for in so many frames beforehand, and connections fetched so many frames ahead
+  // of their use.
+  static constexpr std::size_t expected_max = 32;
+  static constexpr std::size_t fetch_ahead = 4;
+
+  void take(const IpLayer::Received& received, const Tcp::Expected* expected, Instant now,
+            Events events) {
+    if (const auto* segment = std::get_if<SegmentIn>(&received)) {
+      tcp_.on_segment(*segment, expected, now, events);
+    } else if (const auto* error = std::get_if<IcmpError>(&received)) {
+      tcp_.on_icmp(*error, now, events);
+    }
+  }
+
   static Settings tcp_settings(const StackSettings& settings, const Segmentation& segmentation) {
     Settings tcp = settings.tcp;
     tcp.mtu = static_cast<std::uint32_t>(settings.network.mtu);
@@ -89,6 +102,29 @@ class Stack {
 
   IpLayers ips_;
   Tcp tcp_;
+  std::array<Tcp::Expected, expected_max> expected_{};  // of the frames that are worked on
 };
+
+inline void Stack::receive(std::span<const FrameIn> frames, Instant now, Events events,
+                           std::size_t port) {
+  IpLayer& ip = ips_.at(port);
+  if (frames.size() == 1 || !tcp_.fetches_ahead()) {
+    for (const FrameIn& frame : frames) receive(frame.bytes, frame.hints, now, events, port);
+    return;
+  }
+  while (!frames.empty()) {
+    const auto some = frames.first(std::min(frames.size(), expected_max));
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      ip.peek(some[i].bytes, expected_[i].flow);
+      tcp_.expect(expected_[i]);
+    }
+    for (std::size_t i = 0; i < std::min(fetch_ahead, some.size()); ++i) tcp_.fetch(expected_[i]);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      if (i + fetch_ahead < some.size()) tcp_.fetch(expected_[i + fetch_ahead]);
+      take(ip.receive(some[i].bytes, some[i].hints, now), &expected_[i], now, events);
+    }
+    frames = frames.subspan(some.size());
+  }
+}
 
 }  // namespace godwit::dataplane::tcp

@@ -94,8 +94,28 @@ class Tcp {
   Tcp(const Tcp&) = delete;
   Tcp& operator=(const Tcp&) = delete;
 
+  // --- Ahead of segments that have come and will be told of soon. expect() has a segment's place
+  // in the table of flows fetched from memory; fetch(), somewhat later, what lies there: its
+  // connection. So a burst waits for all of that at once and not for one after another. An
+  // expectation that comes out wrong costs time and nothing else.
+  struct Expected {
+    Flow flow;
+    std::uint64_t place = 0;  // set by expect()
+  };
+  void expect(Expected& expected) const;
+  void fetch(const Expected& expected) const;
+  // There are so many connections that it is worth it.
+  bool fetches_ahead() const { return connections_.used() >= settings_.fetch_ahead_from; }
+
   // --- Up. The payload of `segment` may be overwritten.
-  void on_segment(const SegmentIn& segment, Instant now, Events events);
+  // With what was expected of it, if anything was.
+  void on_segment(const SegmentIn& segment, const Expected* expected, Instant now, Events events) {
+    const bool known = expected != nullptr && expected->flow == segment.flow;
+    on_segment_at(known ? expected->place : hash_.place(segment.flow), segment, now, events);
+  }
+  void on_segment(const SegmentIn& segment, Instant now, Events events) {
+    on_segment(segment, nullptr, now, events);
+  }
   void on_icmp(const IcmpError& error, Instant now, Events events);
   // What is due at `now`.
   void expire(Instant now, Events events);
@@ -237,6 +257,7 @@ class Tcp {
   // Input (input_*.cc).
   void segment_without_connection(const SegmentIn& segment, std::uint64_t place, Instant now,
                                   Events events);
+  void on_segment_at(std::uint64_t place, const SegmentIn& segment, Instant now, Events events);
   bool listens(const Flow& flow) const;
   void listen_syn(const SegmentIn& segment, std::uint64_t place, Instant now,
                   std::optional<std::uint32_t> last_number = std::nullopt);

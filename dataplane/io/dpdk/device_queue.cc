@@ -70,8 +70,7 @@ std::size_t DeviceQueue::fetch(Burst& packets) {
   const std::uint16_t count =
       rte_eth_rx_burst(device_.port(), shard_, packets.data(), packets.size());
   counters_.rx_packets += count;
-  const auto first = std::min<std::size_t>(count, prefetch_ahead);
-  for (std::size_t i = 0; i < first; ++i) prefetch(packets[i]);
+  for (std::size_t i = 0; i < count; ++i) prefetch(packets[i]);
   return count;
 }
 

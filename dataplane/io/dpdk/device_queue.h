@@ -17,10 +17,10 @@ struct rte_mbuf;
 
 // One shard's end of a device: packets in, in bursts, and packets out, gathered in bursts.
 //
-// A packet lies in DPDK's buffer while it is handled and no longer, for buffers kept from the
-// receive ring starve it. A shard beyond the device's transmit queues shares one, and never waits
-// for it: what it cannot send goes with the next flush, and what does not fit is dropped, as a
-// network does. What a device without a link holds back keeps nobody awake.
+// A packet lies in DPDK's buffer while its burst is handled and no longer, for buffers kept from
+// the receive ring starve it. A shard beyond the device's transmit queues shares one, and never
+// waits for it: what it cannot send goes with the next flush, and what does not fit is dropped, as
+// a network does. What a device without a link holds back keeps nobody awake.
 //
 // With several shards a packet may be another's, and goes to it by a ring (see steering.h).
 //
@@ -39,8 +39,8 @@ class DeviceQueue {
   // Makes the calling thread known to DPDK, so that its buffers come from a cache near the core.
   void attach();
 
-  // Calls `handle(MutableBytes frame, tcp::RxHints)` for at most about `budget` packets. Returns
-  // how many there were, those of other shards included.
+  // Calls `handle(std::span<const tcp::FrameIn>)` for what came together, at most about `budget`
+  // packets in all. Returns how many there were, those of other shards included.
   template <typename Handle>
   std::size_t receive(std::size_t budget, Handle&& handle);
 
@@ -66,8 +66,6 @@ class DeviceQueue {
 
  private:
   using Burst = std::array<rte_mbuf*, EthernetDevice::burst_max>;
-  // Frames whose headers are on their way from memory while one is handled.
-  static constexpr std::size_t prefetch_ahead = 3;
   // Flushes in a row that sent nothing: about a millisecond of turns that do nothing else. A ring
   // that is full has room again sooner, so the device has no link.
   static constexpr std::uint32_t stalled_max = 1024;
@@ -93,7 +91,8 @@ class DeviceQueue {
   Steering* const steering_;
   const std::uint16_t tx_queue_;
   const bool shares_tx_;
-  rte_mbuf* open_ = nullptr;  // handed out by frame()
+  std::array<tcp::FrameIn, EthernetDevice::burst_max> frames_{};  // that are being handled
+  rte_mbuf* open_ = nullptr;                                      // handed out by frame()
   Burst tx_{};
   std::uint16_t tx_count_ = 0;
   std::uint32_t tx_buffers_ = 0;  // of these packets
@@ -106,13 +105,14 @@ static_assert(tcp::CuttingPort<DeviceQueue>);
 
 template <typename Handle>
 void DeviceQueue::handle_all(Burst& packets, std::size_t count, Handle& handle) {
+  std::size_t good = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + prefetch_ahead < count) prefetch(packets[i + prefetch_ahead]);
-    tcp::RxHints hints;
-    const MutableBytes frame = bytes_of(packets[i], hints);
-    if (!frame.empty()) handle(frame, hints);
-    release(packets[i]);
+    tcp::FrameIn& frame = frames_[good];
+    frame.bytes = bytes_of(packets[i], frame.hints);
+    if (!frame.bytes.empty()) ++good;
   }
+  if (good > 0) handle(std::span<const tcp::FrameIn>(frames_).first(good));
+  for (std::size_t i = 0; i < count; ++i) release(packets[i]);
 }
 
 template <typename Handle>

@@ -35,8 +35,10 @@
 
 namespace godwit::dataplane::io::dpdk {
 
+// What a link hands frames to, one by one or those that came together.
 struct NullFrames {
   void operator()(MutableBytes, tcp::RxHints) {}
+  void operator()(std::span<const tcp::FrameIn>) {}
 };
 
 template <typename L>
@@ -180,6 +182,27 @@ class PacketBackend {
     }
   };
 
+  // What a link hands the frames of a poll to.
+  struct Taker {
+    PacketBackend& backend;
+    const tcp::Events& events;
+    const std::size_t port;
+
+    void operator()(MutableBytes frame, tcp::RxHints hints) {
+      if (Capture* const capture = backend.options_.capture) {
+        capture->record(frame, backend.now_, {.port = port});
+      }
+      backend.stack_.receive(frame, hints, backend.now_.instant, events, port);
+    }
+    void operator()(std::span<const tcp::FrameIn> frames) {
+      if (backend.options_.capture == nullptr) {
+        return backend.stack_.receive(frames, backend.now_.instant, events, port);
+      }
+      // Each before what it is answered with.
+      for (const tcp::FrameIn& frame : frames) (*this)(frame.bytes, frame.hints);
+    }
+  };
+
   static std::vector<std::unique_ptr<Link>> list_of(std::unique_ptr<Link> link) {
     std::vector<std::unique_ptr<Link>> links;
     links.push_back(std::move(link));
@@ -199,10 +222,7 @@ class PacketBackend {
     std::size_t done = 0;
     std::size_t port = first_;
     for (std::size_t left = links_.size(); left > 0; --left) {
-      auto take = [&](MutableBytes frame, tcp::RxHints hints) {
-        if (options_.capture != nullptr) options_.capture->record(frame, now_, {.port = port});
-        stack_.receive(frame, hints, now_.instant, events, port);
-      };
+      Taker take{*this, events, port};
       // A burst may be more than was asked for.
       done += links_[port]->receive((budget - std::min(done, budget)) / left, take);
       if (++port == links_.size()) port = 0;

@@ -2,8 +2,10 @@
 #include "dataplane/tcp/ip/ip_layer.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/result.h"
+#include "dataplane/tcp/wire/big_endian.h"
 
 namespace godwit::dataplane::tcp {
 namespace {
@@ -97,6 +99,30 @@ void IpLayer::expire(Instant now) {
 
 Instant IpLayer::next_deadline() const {
   return std::min({addresses_due_, neighbours_.next_deadline(), reports_.next_deadline()});
+}
+
+void IpLayer::peek(Bytes frame, Flow& flow) const {
+  const std::size_t link_size = settings_.link == LinkMode::raw_ip ? 0
+                                : settings_.vlan ? ethernet_header_size + vlan_tag_size
+                                                 : ethernet_header_size;
+  flow = {};
+  if (frame.size() < link_size + ipv6_header_size) return;
+  const std::uint8_t* const ip = frame.data() + link_size;
+  const std::uint8_t* ports = ip + ipv4_header_size;
+  constexpr auto protocol = static_cast<std::uint8_t>(Protocol::tcp);
+  if (ip[0] == 0x45 && ip[9] == protocol) {
+    flow.remote = IpAddress::v4({ip[12], ip[13], ip[14], ip[15]});
+    flow.local = IpAddress::v4({ip[16], ip[17], ip[18], ip[19]});
+  } else if (ip[0] >> 4 == 6 && ip[6] == protocol &&
+             frame.size() >= link_size + ipv6_header_size + 4) {
+    std::memcpy(flow.remote.bytes.data(), ip + 8, 16);
+    std::memcpy(flow.local.bytes.data(), ip + 24, 16);
+    ports = ip + ipv6_header_size;
+  } else {
+    return;
+  }
+  flow.remote_port = load_u16(ports);
+  flow.local_port = load_u16(ports + 2);
 }
 
 IpLayer::Received IpLayer::receive(MutableBytes frame, RxHints hints, Instant now) {

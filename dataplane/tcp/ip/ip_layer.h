@@ -44,6 +44,10 @@ class IpLayer {
   // What a frame holds for TCP; its payload views the frame.
   Received receive(MutableBytes frame, RxHints hints, Instant now);
 
+  // The flow that a frame seems to be of, with nothing checked: all zeros where that is not seen at
+  // once. For who wants to know beforehand what memory it will need.
+  void peek(Bytes frame, Flow& flow) const;
+
   // Sends a segment, or drops it and counts why. Both addresses are of one family. The time is that
   // of the last receive() or expire().
   void transmit(const SegmentOut& segment);

@@ -19,6 +19,12 @@ struct RxHints {
   bool checksums_good = false;  // of the IPv4 header and of TCP; false: not known
 };
 
+// A frame from a port; its bytes may be overwritten.
+struct FrameIn {
+  MutableBytes bytes;
+  RxHints hints;
+};
+
 // What the port shall complete in a frame it sends.
 struct TxHints {
   bool ip_checksum = false;   // the field is 0

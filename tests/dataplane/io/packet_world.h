@@ -24,13 +24,15 @@ class WireLink {
   void attach() {}
   template <typename Handle>
   std::size_t receive(std::size_t budget, Handle&& handle) {
-    std::size_t done = 0;
-    for (; done < budget && !in_->empty(); ++done) {
-      std::vector<std::uint8_t> frame = std::move(in_->front());
+    Frames taken;
+    std::vector<tcp::FrameIn> burst;
+    while (taken.size() < budget && !in_->empty()) {
+      taken.push_back(std::move(in_->front()));
       in_->pop_front();
-      handle(MutableBytes(frame), tcp::RxHints{});
+      burst.push_back({taken.back(), {}});
     }
-    return done;
+    handle(std::span<const tcp::FrameIn>(burst));
+    return taken.size();
   }
   tcp::PortFeatures features() const { return {}; }
   MutableBytes frame(std::size_t size) {
@@ -76,6 +78,7 @@ class PacketWorld {
     options.stack.network.mac = {{2, 0, 0, 0, 0, number}};
     options.stack.network.addresses = {
         *parse_ip_prefix("192.0.2." + std::to_string(shard) + "/24")};
+    options.stack.tcp.fetch_ahead_from = 1;
     options.stack.tcp.connections_max = limits.connections_max;
     options.stack.tcp.send_queue_max = limits.send_queue_max;
     options.stack.tcp.buffer_bytes = limits.send_pool_bytes;

@@ -30,6 +30,42 @@ TEST(StreamRules, ADownCallMakesNoEventAndNoSegment) {  // rule 1
   EXPECT_EQ(world.log.closed.size(), 1u);
 }
 
+TEST(StreamRules, WhatIsExpectedOfASegmentChangesNothing) {
+  LoneStack world;
+  Peer peer = world.open(1);
+  const auto take = [&](std::string text, const Tcp::Expected& expected) {
+    SegmentIn made = world.segment(peer, Flags::ack | Flags::psh);
+    made.payload = {reinterpret_cast<std::uint8_t*>(text.data()), text.size()};
+    peer.seq += made.length();
+    world.tcp.on_segment(made, &expected, world.now, world.log);
+  };
+  Tcp::Expected right{peer.flow};
+  Tcp::Expected other{LoneStack::flow(2)};
+  Tcp::Expected nothing;
+  for (Tcp::Expected* expected : {&right, &other, &nothing}) {
+    world.tcp.expect(*expected);
+    world.tcp.fetch(*expected);
+  }
+  EXPECT_EQ(world.tcp.first_broken_invariant(), "");
+  take("one ", right);
+  take("two ", other);
+  take("three", nothing);
+  EXPECT_EQ(world.log.bytes, "one two three");
+  EXPECT_EQ(world.tcp.counters().dropped_no_connection, 0u);
+}
+
+TEST(StreamRules, ManyConnectionsAreLookedAheadFor) {
+  Settings settings;
+  settings.fetch_ahead_from = 2;
+  LoneStack world(settings);
+  world.open(1);
+  EXPECT_FALSE(world.tcp.fetches_ahead());
+  world.open(2);
+  EXPECT_TRUE(world.tcp.fetches_ahead());
+  world.open(3);
+  EXPECT_TRUE(world.tcp.fetches_ahead());
+}
+
 TEST(StreamRules, AStaleNameDoesNothing) {  // rule 2
   LoneStack world;
   Peer peer = world.open(1);

@@ -77,8 +77,10 @@ class Device : public testing::Test {
   std::vector<std::uint8_t> at_queue(DeviceQueue& queue) {
     std::vector<std::uint8_t> found;
     for (int tries = 0; tries < 200 && found.empty(); ++tries) {
-      queue.receive(1, [&](MutableBytes frame, tcp::RxHints) {
-        if (frame[12] == 0x88 && frame[13] == 0xb5) found.assign(frame.begin(), frame.end());
+      queue.receive(1, [&](std::span<const tcp::FrameIn> frames) {
+        for (const auto& [frame, hints] : frames) {
+          if (frame[12] == 0x88 && frame[13] == 0xb5) found.assign(frame.begin(), frame.end());
+        }
       });
       if (found.empty()) ::usleep(10'000);
     }
@@ -130,7 +132,7 @@ TEST_F(Device, MoreThanABurstIsSentInOrder) {
 TEST_F(Device, TheInterruptRingsForAPacket) {
   open("net_tap2,iface=gwt2", "gwt2");
   if (queues_[0]->interrupt_descriptor() < 0) GTEST_SKIP() << "this driver has none";
-  while (queues_[0]->receive(32, [](MutableBytes, tcp::RxHints) {}) > 0) {
+  while (queues_[0]->receive(32, [](std::span<const tcp::FrameIn>) {}) > 0) {
   }
   ASSERT_TRUE(queues_[0]->arm());
   const auto in = frame_of(0x33, 60);
@@ -208,8 +210,10 @@ TEST_F(Device, PacketsReachTheShardOfTheirConnection) {
   std::array<int, 2> got{};
   for (int tries = 0; tries < 200 && got != expected; ++tries) {
     for (std::size_t shard : {0, 1}) {
-      queues_[shard]->receive(256, [&](MutableBytes frame, tcp::RxHints) {
-        if (frame.size() == 54 && frame[12] == 8) ++got[shard];
+      queues_[shard]->receive(256, [&](std::span<const tcp::FrameIn> frames) {
+        for (const auto& [frame, hints] : frames) {
+          if (frame.size() == 54 && frame[12] == 8) ++got[shard];
+        }
       });
     }
     if (got != expected) ::usleep(10'000);

@@ -51,6 +51,35 @@ TEST_F(IpLayerTest, SegmentsGoUp) {
   }
 }
 
+TEST_F(IpLayerTest, AFlowIsSeenBeforeItsFrameIsLookedInto) {
+  for (const auto& [from, to] : {std::pair{peer, us}, {peer6, us6}}) {
+    const Packet packet = tcp_packet(syn(from, to));
+    Packet frame(ethernet_header_size);
+    frame.insert(frame.end(), packet.begin(), packet.end());
+    Flow flow;
+    layer->peek(frame, flow);
+    EXPECT_EQ(flow, (Flow{to, from, 80, 5000}));
+    // Not where it ends before its ports do, for another protocol, and behind options.
+    const std::size_t ports_end = from.is_v4() ? 40 : 44;
+    layer->peek(Bytes(frame).first(ethernet_header_size + ports_end), flow);
+    EXPECT_EQ(flow, (Flow{to, from, 80, 5000}));
+    layer->peek(Bytes(frame).first(ethernet_header_size + ports_end - 1), flow);
+    EXPECT_EQ(flow, Flow{});
+    Packet other = frame;
+    other[ethernet_header_size + (from.is_v4() ? 9 : 6)] = 17;
+    layer->peek(other, flow);
+    EXPECT_EQ(flow, Flow{});
+    if (!from.is_v4()) continue;
+    other = frame;
+    other[ethernet_header_size] = 0x46;
+    layer->peek(other, flow);
+    EXPECT_EQ(flow, Flow{});
+  }
+  Flow flow{peer, us, 1, 2};
+  layer->peek({}, flow);
+  EXPECT_EQ(flow, Flow{});
+}
+
 TEST_F(IpLayerTest, SegmentsGoOut) {
   for (const IpAddress& to : {peer, peer6}) {
     send_segment(to, 1460 - (to.is_v4() ? 0 : 20));
