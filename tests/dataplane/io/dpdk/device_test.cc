@@ -6,19 +6,15 @@
 #include <vector>
 
 #include "dataplane/io/dpdk/device_queue.h"
-#include "dataplane/io/dpdk/eal.h"
 #include "dataplane/tcp/wire/ip.h"
 #include "dataplane/tcp/wire/tcp_header.h"
-#include "tests/dataplane/io/dpdk/own_network.h"
+#include "tests/dataplane/io/dpdk/over_taps.h"
 
-// A device and its queues over a tap in a network of the test's own, with the kernel at the other
-// end. DPDK starts once a process, so all tests here share one environment of five taps.
+// A device and its queues over a tap, with the kernel at the other end.
 
 namespace godwit::dataplane::io::dpdk {
 
 namespace {
-
-Eal* eal = nullptr;
 
 std::vector<std::uint8_t> frame_of(std::uint8_t fill, std::size_t size) {
   std::vector<std::uint8_t> frame(size, fill);
@@ -28,18 +24,10 @@ std::vector<std::uint8_t> frame_of(std::uint8_t fill, std::size_t size) {
   return frame;
 }
 
-class Device : public testing::Test {
+class Device : public OverTaps {
  protected:
-  void SetUp() override {
-    if (eal == nullptr) GTEST_SKIP() << "no root, no tap or no DPDK here";
-  }
-
-  void open(const std::string& device, const std::string& interface, std::uint16_t shards = 1) {
-    auto opened = EthernetDevice::open({.device = device, .shards = shards});
-    ASSERT_TRUE(opened.has_value()) << opened.error().message;
-    device_ = std::move(*opened);
-    kernel_ = std::make_unique<KernelInterface>(interface);
-    ASSERT_TRUE(kernel_->up());
+  void open(const std::string& interface, std::uint16_t shards = 1) {
+    ASSERT_NO_FATAL_FAILURE(open_tap(interface, {.device = {}, .shards = shards}));
     raw_ = kernel_->raw_socket();
     ASSERT_GE(raw_, 0);
     SeededRandom random(1);
@@ -87,15 +75,13 @@ class Device : public testing::Test {
     return found;
   }
 
-  std::unique_ptr<EthernetDevice> device_;
-  std::unique_ptr<KernelInterface> kernel_;
   std::unique_ptr<Steering> steering_;
   std::vector<std::unique_ptr<DeviceQueue>> queues_;
   int raw_ = -1;
 };
 
 TEST_F(Device, FramesGoBothWays) {
-  open("net_tap0,iface=gwt0", "gwt0");
+  open("gwt0");
   const auto out = frame_of(0x11, 100);
   queue_frame(*queues_[0], out);
   EXPECT_TRUE(queues_[0]->unsent());
@@ -114,7 +100,7 @@ TEST_F(Device, FramesGoBothWays) {
 }
 
 TEST_F(Device, MoreThanABurstIsSentInOrder) {
-  open("net_tap1,iface=gwt1", "gwt1");
+  open("gwt1");
   constexpr int count = 3 * EthernetDevice::burst_max + 1;
   for (int i = 0; i < count; ++i) {
     queue_frame(*queues_[0], frame_of(static_cast<std::uint8_t>(i), 64));
@@ -130,7 +116,7 @@ TEST_F(Device, MoreThanABurstIsSentInOrder) {
 }
 
 TEST_F(Device, TheInterruptRingsForAPacket) {
-  open("net_tap2,iface=gwt2", "gwt2");
+  open("gwt2");
   if (queues_[0]->interrupt_descriptor() < 0) GTEST_SKIP() << "this driver has none";
   while (queues_[0]->receive(32, [](std::span<const tcp::FrameIn>) {}) > 0) {
   }
@@ -143,7 +129,8 @@ TEST_F(Device, TheInterruptRingsForAPacket) {
   EXPECT_EQ(at_queue(*queues_[0]), in);
 }
 
-// What is sent while there is no link waits, keeps nobody awake, and leaves when there is one again.
+// What is sent while there is no link waits, keeps nobody awake, and leaves when there is one
+// again.
 TEST_F(Device, WhatADeviceWithoutALinkHoldsBackKeepsNobodyAwake) {
   auto opened = EthernetDevice::open({.device = "net_tap7,iface=gwt7"});
   ASSERT_TRUE(opened.has_value()) << opened.error().message;
@@ -165,7 +152,7 @@ TEST_F(Device, WhatADeviceWithoutALinkHoldsBackKeepsNobodyAwake) {
 }
 
 TEST_F(Device, AFrameLargerThanABufferFindsNoRoom) {
-  open("net_tap3,iface=gwt3", "gwt3");
+  open("gwt3");
   EXPECT_TRUE(queues_[0]->frame(20'000).empty());
   EXPECT_EQ(queues_[0]->counters().no_buffers, 1u);
   EXPECT_EQ(queues_[0]->frame(1518).size(), 1518u);
@@ -192,7 +179,7 @@ std::vector<std::uint8_t> syn_from(std::uint16_t port) {
 }
 
 TEST_F(Device, PacketsReachTheShardOfTheirConnection) {
-  open("net_tap4,iface=gwt4", "gwt4", 2);
+  open("gwt4", 2);
   int woken = 0;
   for (std::uint16_t shard : {0, 1}) steering_->set_waker(shard, [&] { ++woken; });
   constexpr std::uint16_t count = 40;
@@ -251,21 +238,6 @@ TEST_F(Device, WhatTheEnvironmentDoesNotHaveIsNotFound) {
 }  // namespace godwit::dataplane::io::dpdk
 
 int main(int argc, char** argv) {
-  namespace dpdk = godwit::dataplane::io::dpdk;
-  testing::InitGoogleTest(&argc, argv);
-  if (!dpdk::enter_own_network()) {
-    std::fprintf(stderr, "no network of its own: not root, or no /dev/net/tun\n");
-    return RUN_ALL_TESTS();
-  }
-  auto started = dpdk::Eal::start(
-      {.devices = {"net_tap0,iface=gwt0", "net_tap1,iface=gwt1", "net_tap2,iface=gwt2",
-                   "net_tap3,iface=gwt3", "net_tap4,iface=gwt4", "net_tap5,iface=gwt5",
-                   "net_tap6,iface=gwt6", "net_tap7,iface=gwt7"},
-       .memory_mb = 96});
-  if (!started) {
-    std::fprintf(stderr, "%s\n", started.error().message.c_str());
-    return 1;
-  }
-  dpdk::eal = &*started;
-  return RUN_ALL_TESTS();
+  using godwit::dataplane::io::dpdk::OverTaps;
+  return OverTaps::run(argc, argv, {.interfaces = "gwt", .taps = 8});
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <memory>
 #include <set>
 #include <vector>
 
 #include "dataplane/io/dpdk/dpdk_backend.h"
-#include "dataplane/io/dpdk/eal.h"
-#include "tests/dataplane/io/dpdk/own_network.h"
+#include "tests/dataplane/io/dpdk/over_taps.h"
 
 // Shards that share a device open connections: over a tap of two queues, where the kernel at the
 // other end chooses which queue an answer comes to.
@@ -17,9 +15,7 @@ namespace godwit::dataplane::io::dpdk {
 
 namespace {
 
-// A tap is made with the environment and ends with its device: one for each test.
 constexpr std::uint16_t shards = 2;
-Eal* eal = nullptr;
 
 // Says hello where it has connected, and counts.
 struct Greeter {
@@ -78,19 +74,12 @@ class KernelEcho {
   std::vector<int> peers_;
 };
 
-class Dial : public testing::Test {
+class Dial : public OverTaps {
  protected:
-  void SetUp() override {
-    if (eal == nullptr) GTEST_SKIP() << "no root, no tap or no DPDK here";
-  }
   // The device, its shards' backends and the kernel's address.
   void open(const std::string& interface) {
-    auto opened = EthernetDevice::open(
-        {.device = "net_tap" + interface.substr(3) + ",iface=" + interface, .shards = shards});
-    ASSERT_TRUE(opened.has_value()) << opened.error().message;
-    device_ = std::move(*opened);
-    KernelInterface kernel(interface);
-    ASSERT_TRUE(kernel.up() && kernel.address("192.0.2.2"));
+    ASSERT_NO_FATAL_FAILURE(open_tap(interface, {.device = {}, .shards = shards}));
+    ASSERT_TRUE(kernel_->address("192.0.2.2"));
     steering_ =
         std::make_unique<Steering>(Steering::Options{.shards = shards, .by_hash = true}, random_);
     for (std::uint16_t shard = 0; shard < shards; ++shard) {
@@ -110,15 +99,14 @@ class Dial : public testing::Test {
       const Now now = read_clocks();
       backends_[shard]->poll(now, 256, now.instant, greeters_[shard]);
     }
-    kernel_.step();
+    echo_.step();
   }
 
   SystemRandom random_;
-  std::unique_ptr<EthernetDevice> device_;
   std::unique_ptr<Steering> steering_;
   std::vector<std::unique_ptr<DpdkBackend>> backends_;
   std::array<Greeter, shards> greeters_;
-  KernelEcho kernel_;
+  KernelEcho echo_;
 };
 
 TEST_F(Dial, AnswersComeToTheShardThatDialled) {
@@ -126,7 +114,7 @@ TEST_F(Dial, AnswersComeToTheShardThatDialled) {
   constexpr std::size_t each = 30;
   for (auto& backend : backends_) {
     for (std::size_t i = 0; i < each; ++i) {
-      const auto name = backend->connect({.host = "192.0.2.2", .port = kernel_.port()});
+      const auto name = backend->connect({.host = "192.0.2.2", .port = echo_.port()});
       ASSERT_TRUE(name.has_value()) << name.error().message;
     }
   }
@@ -170,18 +158,6 @@ TEST_F(Dial, AShardThatOwnsNoPortHasNone) {
 }  // namespace godwit::dataplane::io::dpdk
 
 int main(int argc, char** argv) {
-  namespace dpdk = godwit::dataplane::io::dpdk;
-  testing::InitGoogleTest(&argc, argv);
-  if (!dpdk::enter_own_network()) {
-    std::fprintf(stderr, "no network of its own: not root, or no /dev/net/tun\n");
-    return RUN_ALL_TESTS();
-  }
-  auto started = dpdk::Eal::start(
-      {.devices = {"net_tap0,iface=gwd0", "net_tap1,iface=gwd1"}, .memory_mb = 64});
-  if (!started) {
-    std::fprintf(stderr, "%s\n", started.error().message.c_str());
-    return 1;
-  }
-  dpdk::eal = &*started;
-  return RUN_ALL_TESTS();
+  using godwit::dataplane::io::dpdk::OverTaps;
+  return OverTaps::run(argc, argv, {.interfaces = "gwd", .taps = 2, .memory_mb = 64});
 }

@@ -3,14 +3,12 @@
 #include <linux/filter.h>
 #include <poll.h>
 
-#include <cstdio>
 #include <memory>
 #include <vector>
 
 #include "dataplane/io/dpdk/dpdk_backend.h"
-#include "dataplane/io/dpdk/eal.h"
 #include "dataplane/tcp/wire/tcp_header.h"
-#include "tests/dataplane/io/dpdk/own_network.h"
+#include "tests/dataplane/io/dpdk/over_taps.h"
 #include "tests/dataplane/tcp/card.h"
 #include "tests/dataplane/tcp/two_stacks.h"
 
@@ -22,9 +20,6 @@ namespace godwit::dataplane::io::dpdk {
 namespace {
 
 using tcp::Frame;
-
-// A tap is made with the environment and ends with its device: one for each test.
-Eal* eal = nullptr;
 
 // Sends as much as is taken.
 struct Sender {
@@ -113,19 +108,11 @@ class KernelReader {
   std::uint32_t lost_of_1000_ = 0;
 };
 
-class Tso : public testing::Test {
+class Tso : public OverTaps {
  protected:
-  void SetUp() override {
-    if (eal == nullptr) GTEST_SKIP() << "no root, no tap or no DPDK here";
-  }
   void open(const std::string& interface, bool segmentation = true) {
-    auto opened =
-        EthernetDevice::open({.device = "net_tap" + interface.substr(3) + ",iface=" + interface,
-                              .segmentation = segmentation});
-    ASSERT_TRUE(opened.has_value()) << opened.error().message;
-    device_ = std::move(*opened);
-    kernel_ = std::make_unique<KernelInterface>(interface);
-    ASSERT_TRUE(kernel_->up() && kernel_->address("192.0.2.2"));
+    ASSERT_NO_FATAL_FAILURE(open_tap(interface, {.device = {}, .segmentation = segmentation}));
+    ASSERT_TRUE(kernel_->address("192.0.2.2"));
   }
   // A whole stream from our stack to the kernel.
   void transfer(std::uint64_t bytes, std::uint32_t lost_of_1000 = 0) {
@@ -205,8 +192,6 @@ class Tso : public testing::Test {
 
   static constexpr std::uint16_t segment_size = 1400;
   SystemRandom random_;
-  std::unique_ptr<EthernetDevice> device_;
-  std::unique_ptr<KernelInterface> kernel_;
   std::unique_ptr<DpdkBackend> backend_;
 };
 
@@ -299,21 +284,6 @@ TEST_F(Tso, SwitchedOffNothingIsLeftToTheDriver) {
 }  // namespace godwit::dataplane::io::dpdk
 
 int main(int argc, char** argv) {
-  namespace dpdk = godwit::dataplane::io::dpdk;
-  testing::InitGoogleTest(&argc, argv);
-  if (!dpdk::enter_own_network()) {
-    std::fprintf(stderr, "no network of its own: not root, or no /dev/net/tun\n");
-    return RUN_ALL_TESTS();
-  }
-  dpdk::EalOptions options{.devices = {}, .memory_mb = 96};
-  for (const char tap : {'0', '1', '2', '3', '4', '5'}) {
-    options.devices.push_back(std::string("net_tap") + tap + ",iface=gws" + tap);
-  }
-  auto started = dpdk::Eal::start(options);
-  if (!started) {
-    std::fprintf(stderr, "%s\n", started.error().message.c_str());
-    return 1;
-  }
-  dpdk::eal = &*started;
-  return RUN_ALL_TESTS();
+  using godwit::dataplane::io::dpdk::OverTaps;
+  return OverTaps::run(argc, argv, {.interfaces = "gws", .taps = 6});
 }
