@@ -144,9 +144,9 @@ class Home {
   // home_messages.cc: the acknowledgement rule.
   void accept(std::uint32_t index, const queues::Command& command, Now now);
   bool check_limits(const Account& account, std::uint16_t device, std::size_t bytes);
-  bool answer_duplicate(Account& account, const queues::Command& command);
+  void answer_duplicate(const Account& account, const queues::Command& command);
   Seen* find_seen(Account& account, std::uint64_t sender, std::uint16_t device);
-  void remember_seen(Account& account, const queues::Command& command);
+  void remember_seen(Account& account, Seen* seen, const queues::Command& command);
   void acknowledge(queues::Mailbox& mailbox, std::uint64_t upto);
   void drop_acknowledged(queues::Mailbox& mailbox, std::uint32_t entry);
   void make_safe(const queues::MailboxEntry& entry);

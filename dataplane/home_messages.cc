@@ -37,12 +37,13 @@ void Home::accept(std::uint32_t index, const Command& command, Now now) {
   // Before what is seen again is settled: its sender may not have heard.
   if (is_for_others(account, command)) tell_of_devices(account, command);
   if (envelope.ephemeral) return drop_ephemeral(index, command);
-  if (answer_duplicate(account, command)) return;
+  Seen* const seen = find_seen(account, command.sender, command.sender_device);
+  if (seen != nullptr && command.id <= seen->id) return answer_duplicate(account, command);
   const std::size_t bytes = command.buffer->capacity + sizeof(queues::BufferBlock);
   if (!check_limits(account, envelope.to_device, bytes)) {
     return refuse(command, Condition::resource_constraint);
   }
-  remember_seen(account, command);
+  remember_seen(account, seen, command);
 
   const std::uint16_t to_device = envelope.to_device;
   const auto accepted_s = static_cast<std::uint32_t>(
@@ -100,9 +101,7 @@ bool Home::check_limits(const Account& account, std::uint16_t to_device, std::si
 }
 
 // A re-sent message changes nothing; its sender hears of it when the first one is safe.
-bool Home::answer_duplicate(Account& account, const Command& command) {
-  const Seen* seen = find_seen(account, command.sender, command.sender_device);
-  if (seen == nullptr || command.id > seen->id) return false;
+void Home::answer_duplicate(const Account& account, const Command& command) {
   counters_.add(ShardMetric::messages_duplicate);
   queues::Buffer::adopt(command.buffer);
   for (const std::uint32_t device : devices_of(account)) {
@@ -119,11 +118,10 @@ bool Home::answer_duplicate(Account& account, const Command& command) {
       if (record.origin == command.session) break;
       record.origin = command.session;
       record.number = command.number;
-      return true;
+      return;
     }
   }
   settle(command.session, command.number);
-  return true;
 }
 
 Home::Seen* Home::find_seen(Account& account, std::uint64_t sender, std::uint16_t device) {
@@ -138,8 +136,9 @@ Home::Seen* Home::find_seen(Account& account, std::uint64_t sender, std::uint16_
   return nullptr;
 }
 
-void Home::remember_seen(Account& account, const Command& command) {
-  if (Seen* seen = find_seen(account, command.sender, command.sender_device)) {
+// `seen` is what find_seen found.
+void Home::remember_seen(Account& account, Seen* seen, const Command& command) {
+  if (seen != nullptr) {
     seen->id = command.id;
     return;
   }

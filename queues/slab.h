@@ -50,7 +50,7 @@ class Slab {
  private:
   using Chunk = std::array<T, ChunkSize>;
 
-  void grow() {
+  [[gnu::noinline]] void grow() {
     const auto first = static_cast<std::uint32_t>(chunks_.size() * ChunkSize);
     chunks_.push_back(std::make_unique<Chunk>());
     for (std::uint32_t i = ChunkSize; i-- > 0;) {
