@@ -51,13 +51,13 @@ PLANTS = [
      "  if (--record.unsafe > 0) return;\n  --unsafe_;\n",
      "  if (--record.unsafe == 0) --unsafe_;\n"),
     ("repeat-is-settled", "a repeated message is acknowledged although the first is not safe", "dataplane/home_messages.cc",
-     "      record.number = command.number;\n      return true;", "      record.origin = {};\n      break;"),
+     "      record.number = command.number;\n      return;", "      record.origin = {};\n      break;"),
     ("client-acknowledges-first", "a client acknowledges what it has not stored", "client/client_events.cc",
      "sealer_->store(incoming);", "sealer_->store(std::span(incoming).first(std::max<std::size_t>(1, incoming.size() - 1)));"),
     ("client-does-not-hold", "a client sends on behind a refused message", "client/client.cc",
      "  if (holding_) return in_flight_.empty();", "  if (holding_) return true;"),
     ("buffer-leak", "a repeated message's buffer is kept for ever", "dataplane/home_messages.cc",
-     "  Command dropped = command;\n  dropped.take_buffer();", "  Command dropped = command;\n  dropped.buffer = nullptr;"),
+     "messages_duplicate);\n  queues::Buffer::adopt(command.buffer);", "messages_duplicate);"),
 ]
 
 
