@@ -174,7 +174,8 @@ void Front<Io>::on_preamble(Session& session, MutableBytes& input) {
 // A whole message waits for a turn of its kind, and so does what comes behind it.
 template <io::StreamBackend Io>
 void Front<Io>::defer_handshake(Session& session, Bytes input) {
-  if (deferred_.size() >= settings_.handshakes_per_turn) {
+  if (deferred_.size() >=
+      std::min<std::size_t>(handshake_turns_.most(), settings_.handshakes_per_turn)) {
     counters_.add(queues::ShardMetric::handshakes_deferred);
   }
   session.start->deferred = true;

@@ -71,8 +71,10 @@ class HandshakeTurns {
     passed_ = 0;
     wait_since_ = now_;
     answered_ = true;
-    return sessions_talk(now_) ? 1 : at_once;
+    return most();
   }
+  // How many a turn answers as things stand.
+  std::size_t most() const { return sessions_talk(now_) ? 1 : at_once; }
   // When those that wait are to be looked at again, should nothing come until then; now for the
   // next turn.
   Instant next() const { return std::max(now_, std::min(now_ + owed_, rest_end_)); }

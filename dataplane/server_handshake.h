@@ -45,7 +45,7 @@ class ServerHandshake {
     Step step = Step::failed;
   };
   // Sets `step` of each. At most so many at once, each another handshake: the keys of all are
-  // computed together, which costs half of one after another (docs/decisions/0020).
+  // computed together, which costs less (docs/decisions/0020).
   static constexpr std::size_t together_max = 4;
   static void answer(std::span<Exchange> exchanges, RandomSource& random);
   std::size_t reply_size() const { return reply_size_; }

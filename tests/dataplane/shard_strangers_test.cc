@@ -262,7 +262,9 @@ TEST_F(HandshakeCrowdTest, OneAtATimeWhileASessionTalks) {
   start(GatewayWorld::Options{});
   log_in(bob);
   connect_some(6);
+  const std::uint64_t deferred = metric(ShardMetric::handshakes_deferred);
   EXPECT_EQ(completed_by_turns(bob), std::vector<std::uint64_t>(6, 1));
+  EXPECT_GE(metric(ShardMetric::handshakes_deferred), deferred + 5);
 }
 
 // The first of four is no handshake, and the others are answered all the same.
