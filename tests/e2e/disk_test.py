@@ -72,13 +72,15 @@ class SmallDisk(unittest.TestCase):
         self.assertIn("full", refused[0])
         self.assertNotIn("ok", self.store_line())
         self.assertIn("full", self.gateway.log())
-        # To somebody who is there, messages go on: they need no disk.
-        follower = subprocess.Popen(self.gateway.client_words("bob", "receive", "--count", str(len(kept) + 1)),
-                                    text=True, stdout=subprocess.PIPE)
+        # To somebody who is there, messages go on: they need no disk. Bob is there once he has what was kept.
+        follower = subprocess.Popen(self.gateway.client_words("bob", "receive", "--count", str(len(kept) + 1),
+                                                              "--timeout", "30"), text=True, stdout=subprocess.PIPE)
         self.addCleanup(follower.kill)
+        got = [follower.stdout.readline() for _ in kept]
         accepted, refused = self.send("live")
         self.assertEqual((len(accepted), refused), (1, []))
-        self.assertEqual(texts(follower.communicate(timeout=30)[0]), kept + ["live"])
+        got.append(follower.communicate(timeout=30)[0])
+        self.assertEqual(texts("".join(got)), kept + ["live"])
         # With room again, so does the store, without a restart.
         os.remove(filler)
         for _ in range(30):
