@@ -157,7 +157,7 @@ class AddressLimits {
   AddressRules rules_;
   const std::size_t addresses_max_;
   const crypto::HashKey& hash_key_;
-  queues::Slab<Entry> entries_;
+  queues::Slab<Entry, 256> entries_;
   std::vector<std::uint32_t> heads_;  // a power of two
   std::uint32_t oldest_ = 0;
   std::uint32_t newest_ = 0;

@@ -34,9 +34,9 @@ Front<Io>::Front(const Options& options)
 
 template <io::StreamBackend Io>
 Session* Front<Io>::find(ConnectionName name) {
-  const std::size_t page = name.slot / 256;
+  const std::size_t page = name.slot / page_sessions;
   if (page >= pages_.size() || !pages_[page]) return nullptr;
-  Session& session = (*pages_[page])[name.slot % 256];
+  Session& session = (*pages_[page])[name.slot % page_sessions];
   return session.name == name && session.state != SessionState::closed ? &session : nullptr;
 }
 

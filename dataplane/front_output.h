@@ -340,8 +340,7 @@ void Front<Io>::publish_gauges() {
   counters_.set(queues::ShardMetric::connections_unauthenticated, unauthenticated_);
   counters_.set(queues::ShardMetric::addresses_known, addresses_.known());
   counters_.set(queues::ShardMetric::sessions, ready_);
-  counters_.set(queues::ShardMetric::memory_sessions,
-                pages_made_ * sizeof(std::array<Session, 256>));
+  counters_.set(queues::ShardMetric::memory_sessions, pages_made_ * sizeof(Page));
   counters_.set(queues::ShardMetric::memory_output, nodes_.memory_bytes());
 }
 

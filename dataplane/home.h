@@ -80,19 +80,18 @@ class Home {
     CompactVector<std::uint64_t> blocks;
     CompactVector<Seen> seen;
     std::unique_ptr<std::deque<queues::Command>> parked;
-    Instant retry_at{};
     std::uint32_t generation = 0;
     std::uint32_t first_mailbox = 0;  // one a device, linked by Mailbox::sibling
     std::uint16_t sessions = 0;
     Load load = Load::record;
     queues::AccountStatus status = queues::AccountStatus::active;
     // Storage could not say what it holds. Devices may connect; messages to them are refused,
-    // because nothing may be delivered before what is stored. Asked again from retry_at on.
+    // because nothing may be delivered before what is stored. When to ask again is in retries_.
     bool store_unknown = false;
     bool tags_known = false;  // what the mailboxes say of identities is the key directory's word
     bool refreshed = false;   // the record was asked for again because a device was unknown
   };
-  static_assert(sizeof(Account) <= 80, "an idle account pays this");
+  static_assert(sizeof(Account) <= 72, "an idle account pays this");
   // Until what found no room is tried again.
   static constexpr Duration room_retry = std::chrono::milliseconds(20);
   // By how much a login may be overtaken by a later one of the same device, on another ring.
@@ -206,8 +205,10 @@ class Home {
   queues::CommandPort& port_;
   queues::ShardCounters& counters_;
   queues::MailboxSet mailboxes_;
-  queues::Slab<Account, 256> accounts_;
+  queues::Slab<Account, 1024> accounts_;  // 18 pages of memory at a time, as front.h explains
   queues::HashIndex index_;
+  // When storage is asked again, by index, of the accounts that say store_unknown.
+  std::unordered_map<std::uint32_t, Instant> retries_;
   queues::TickWheel<Timer> wheel_;
   Refusals refusals_;
   // After a put failed, none is posted to its file until all that were posted are answered; then

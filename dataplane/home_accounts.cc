@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "crypto/hash.h"
 #include "dataplane/home.h"
 
 // Accounts of a home: loaded when first named (record from control, then a summary from storage),
@@ -19,6 +20,17 @@ using queues::CommandKind;
 using queues::Mailbox;
 using queues::MailboxName;
 using queues::ShardMetric;
+
+namespace {
+
+queues::KeyDigest digest_of(const queues::PublicKeyBytes& key) {
+  const crypto::Digest whole = crypto::hash(crypto::NoiseHash::sha256, {key});
+  queues::KeyDigest digest;
+  std::copy_n(whole.data(), digest.size(), digest.data());
+  return digest;
+}
+
+}  // namespace
 
 void Home::route(const Command& command, std::string_view user, Now now) {
   // Before parking, so that nothing slips in behind a refusal while the account loads.
@@ -175,7 +187,7 @@ void Home::apply_record(std::uint32_t index, const queues::AccountRecord& record
   for (const auto& known : record.devices) {
     std::uint32_t i = find_device(account, known.id);
     if (i == 0) i = mailboxes_.create(index, known.id, sequence_floor_ + 1).index;
-    mailboxes_.at(i).key = known.key;
+    mailboxes_.at(i).key = digest_of(known.key);
     mailboxes_.at(i).tag = known.tag;
     kept.push_back(i);
   }
@@ -210,6 +222,7 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
   }
   if (reply.kind == queues::StoreReplyKind::summary_end) {
     accounts_[index].store_unknown = false;
+    retries_.erase(index);
     return become_ready(index, now);
   }
   const std::uint32_t device = find_device(accounts_[index], reply.device);
@@ -229,19 +242,21 @@ void Home::on_summary(const queues::StoreReply& reply, Now now) {
 
 void Home::store_not_known(std::uint32_t index, Now now) {
   accounts_[index].store_unknown = true;
-  accounts_[index].retry_at = now.instant + settings_.storage_retry;
+  const Instant retry_at = now.instant + settings_.storage_retry;
+  retries_[index] = retry_at;
   // A device that is here waits for what is stored, and nobody else may ever come.
   for (const std::uint32_t device : devices_of(accounts_[index])) {
-    schedule(mailboxes_.name_of(device), mailboxes_.at(device), accounts_[index].retry_at);
+    schedule(mailboxes_.name_of(device), mailboxes_.at(device), retry_at);
   }
   become_ready(index, now);
 }
 
 void Home::ask_storage_again(std::uint32_t index, Now now) {
   Account& account = accounts_[index];
-  if (!account.store_unknown || account.load != Load::ready || now.instant < account.retry_at)
-    return;
-  account.retry_at = now.instant + settings_.storage_retry;
+  if (!account.store_unknown || account.load != Load::ready) return;
+  Instant& retry_at = retries_.at(index);
+  if (now.instant < retry_at) return;
+  retry_at = now.instant + settings_.storage_retry;
   if (request_summary(index)) account.load = Load::store;
 }
 
@@ -273,6 +288,7 @@ void Home::forget_account(std::uint32_t index) {
   Account& account = accounts_[index];
   for (const std::uint32_t device : devices_of(account)) destroy_mailbox(device);
   index_.erase(account.hash, index);
+  retries_.erase(index);
   accounts_.release(index);
 }
 
@@ -364,7 +380,7 @@ void Home::attach(std::uint32_t index, Command command, Now now) {
   if (account.status == queues::AccountStatus::suspended) {
     return refuse_attach(command, StreamCondition::account_suspended);
   }
-  if (device == 0 || mailboxes_.at(device).key != request.key) {
+  if (device == 0 || mailboxes_.at(device).key != digest_of(request.key)) {
     return refuse_attach(command, StreamCondition::not_authorized);
   }
   const MailboxName name = mailboxes_.name_of(device);

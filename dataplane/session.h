@@ -74,6 +74,6 @@ struct Session {
   bool paced : 1 = false;        // sent too fast: not read, in the front's wheel
   bool close_after : 1 = false;  // close once the pending output has left
 };
-static_assert(sizeof(Session) <= 224, "an idle connection pays this");
+static_assert(sizeof(Session) <= 216, "an idle connection pays this");
 
 }  // namespace godwit::dataplane

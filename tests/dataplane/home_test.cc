@@ -298,6 +298,25 @@ TEST(SettledWindow, AroundSixtyFour) {
   }
 }
 
+TEST(SettledWindow, MovesWithMoreThanSixtyFour) {
+  SettledWindow wide;
+  for (std::uint32_t i = 0; i < 200; ++i) wide.take();
+  for (std::uint32_t i = 200; i > 1; --i) EXPECT_FALSE(wide.settle(i));
+  SettledWindow narrow;
+  narrow.take();
+  narrow.take();
+  EXPECT_FALSE(narrow.settle(2));
+  std::swap(wide, narrow);
+  EXPECT_TRUE(wide.settle(1));
+  EXPECT_EQ(wide.upto(), 2u);
+  const SettledWindow taken = std::move(narrow);
+  EXPECT_EQ(taken.outstanding(), 200u);
+  EXPECT_EQ(taken.outstanding_unsettled(), 1u);
+  wide = SettledWindow{};
+  EXPECT_EQ(wide.take(), 1u);
+  EXPECT_TRUE(wide.settle(1));
+}
+
 TEST(Refusals, BoundedByClosingTheOldest) {
   Refusals refusals(2);
   EXPECT_FALSE(refusals.add(alice_session, 1, 5));

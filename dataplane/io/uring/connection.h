@@ -25,8 +25,33 @@ struct SendBlock {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
   std::array<std::uint8_t, size - 16> bytes;
+
+  bool is_full() const { return end == bytes.size(); }
 };
 static_assert(sizeof(SendBlock) == SendBlock::size);
+
+// Blocks one after another, linked in a ring: 8 bytes a connection. Owns none of them.
+class SendQueue {
+ public:
+  bool empty() const { return last_ == nullptr; }
+  // REQUIRES: not empty, this one and the two after it.
+  SendBlock* first() const { return last_->next; }
+  SendBlock* last() const { return last_; }
+  SendBlock* pop() {
+    SendBlock* const block = first();
+    last_->next = block->next;
+    if (block == last_) last_ = nullptr;
+    return block;
+  }
+  void push(SendBlock* block) {
+    block->next = empty() ? block : first();
+    if (!empty()) last_->next = block;
+    last_ = block;
+  }
+
+ private:
+  SendBlock* last_ = nullptr;
+};
 
 // Blocks up to a number of bytes; made a few at a time, last given back first taken, so that they
 // stay in the cache.
@@ -94,8 +119,7 @@ enum class Op : std::uint8_t {
 
 struct Connection {
   std::uint64_t user = 0;
-  SendBlock* send_head = nullptr;
-  SendBlock* send_tail = nullptr;
+  SendQueue blocks;
   std::int32_t descriptor = -1;
   std::uint32_t queued = 0;    // bytes waiting, those under way included
   std::uint32_t active_s = 0;  // when bytes last came
@@ -123,7 +147,7 @@ struct Connection {
   void clear(Op op) { operations = static_cast<std::uint8_t>(operations & ~bit(op)); }
   static int bit(Op op) { return 1 << static_cast<int>(op); }
 };
-static_assert(sizeof(Connection) <= 48, "an idle connection pays this");
+static_assert(sizeof(Connection) <= 40, "an idle connection pays this");
 
 // Connections by slot, in chunks that never move; slots free again keep their generation.
 class ConnectionTable {

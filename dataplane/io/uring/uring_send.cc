@@ -38,12 +38,10 @@ std::size_t UringBackend::send(ConnectionName name, std::span<const Bytes> chunk
 
 void UringBackend::append(Connection& connection, Bytes chunk) {
   while (!chunk.empty()) {
-    SendBlock* tail = connection.send_tail;
-    if (tail == nullptr || tail->end == tail->bytes.size()) {
-      SendBlock* block = send_pool_.take();
-      (tail == nullptr ? connection.send_head : tail->next) = block;
-      connection.send_tail = tail = block;
+    if (connection.blocks.empty() || connection.blocks.last()->is_full()) {
+      connection.blocks.push(send_pool_.take());
     }
+    SendBlock* const tail = connection.blocks.last();
     const std::size_t part = std::min(chunk.size(), tail->bytes.size() - tail->end);
     std::memcpy(tail->bytes.data() + tail->end, chunk.data(), part);
     tail->end += static_cast<std::uint32_t>(part);
@@ -68,8 +66,9 @@ void UringBackend::start_send(std::uint32_t slot) {
   connection.dirty = false;
   if (connection.has(Op::send) || connection.queued == 0 || connection.phase == Phase::dying)
     return;
-  SendBlock* block = connection.send_head;
-  if (block->next == nullptr) {
+  SendBlock* block = connection.blocks.first();
+  SendBlock* const last = connection.blocks.last();
+  if (block == last) {
     io_uring_sqe* sqe = ring_->sqe();
     io_uring_prep_send(sqe, connection.descriptor, block->bytes.data() + block->begin,
                        block->end - block->begin, MSG_NOSIGNAL | MSG_WAITALL);
@@ -77,8 +76,9 @@ void UringBackend::start_send(std::uint32_t slot) {
   }
   uring::Ring::Scatter& scatter = ring_->scatter();
   std::size_t count = 0;
-  for (; block != nullptr && count < scatter.vectors.size(); block = block->next) {
+  for (bool more = true; more && count < scatter.vectors.size(); block = block->next) {
     scatter.vectors[count++] = {block->bytes.data() + block->begin, block->end - block->begin};
+    more = block != last;
   }
   scatter.header = {};
   scatter.header.msg_iov = scatter.vectors.data();
@@ -97,14 +97,12 @@ UringBackend::Completion UringBackend::on_sent(std::uint32_t slot, int result) {
   auto sent = static_cast<std::uint32_t>(std::max(result, 0));
   connection.queued -= sent;
   while (sent > 0) {
-    SendBlock* head = connection.send_head;
+    SendBlock* const head = connection.blocks.first();
     const std::uint32_t part = std::min(sent, head->end - head->begin);
     head->begin += part;
     sent -= part;
     if (head->begin < head->end) break;
-    connection.send_head = head->next;
-    if (connection.send_head == nullptr) connection.send_tail = nullptr;
-    send_pool_.give_back(head);
+    send_pool_.give_back(connection.blocks.pop());
   }
   if (connection.queued > 0) {
     mark_dirty(slot);
@@ -135,12 +133,7 @@ void UringBackend::on_send_failed(std::uint32_t slot) {
 }
 
 void UringBackend::drop_queue(Connection& connection) {
-  while (connection.send_head != nullptr) {
-    SendBlock* head = connection.send_head;
-    connection.send_head = head->next;
-    send_pool_.give_back(head);
-  }
-  connection.send_tail = nullptr;
+  while (!connection.blocks.empty()) send_pool_.give_back(connection.blocks.pop());
   connection.queued = 0;
 }
 
