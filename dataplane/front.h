@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/chunk_table.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "crypto/aead.h"
@@ -144,7 +145,8 @@ class Front {
   // front_input.h
   Session* find(ConnectionName name);
   // REQUIRES: a slot that has had a connection.
-  Session& at(std::uint32_t slot) const { return (*pages_[slot / page_sessions])[slot % page_sessions]; }
+  Session& at(std::uint32_t slot) { return sessions_[slot]; }
+  const Session& at(std::uint32_t slot) const { return sessions_[slot]; }
   bool on_frame(Session& session, MutableBytes body);
   void consume(Session& session, MutableBytes input);
   bool keep_partial(Session& session, Bytes input, std::size_t wanted);
@@ -197,12 +199,9 @@ class Front {
   Io& io_;
   queues::ShardCounters& counters_;
   Now now_{};
-  // A page of sessions is whole pages of memory (110 592 bytes), and what an allocator rounds it up
-  // by is never touched.
-  static constexpr std::uint32_t page_sessions = 512;
-  using Page = std::array<Session, page_sessions>;
-  std::vector<std::unique_ptr<Page>> pages_;  // by connection slot
-  std::size_t pages_made_ = 0;
+  // By connection slot. A chunk is whole pages of memory (110 592 bytes), and what an allocator
+  // rounds it up by is never touched.
+  ChunkTable<Session, 512> sessions_;
   queues::Slab<OutputNode> nodes_;
   std::vector<ConnectionName> dirty_;
   std::deque<Deadline> acks_due_;  // constant wait, so in order

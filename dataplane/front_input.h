@@ -34,9 +34,8 @@ Front<Io>::Front(const Options& options)
 
 template <io::StreamBackend Io>
 Session* Front<Io>::find(ConnectionName name) {
-  const std::size_t page = name.slot / page_sessions;
-  if (page >= pages_.size() || !pages_[page]) return nullptr;
-  Session& session = (*pages_[page])[name.slot % page_sessions];
+  if (name.slot >= sessions_.size()) return nullptr;
+  Session& session = sessions_[name.slot];
   return session.name == name && session.state != SessionState::closed ? &session : nullptr;
 }
 

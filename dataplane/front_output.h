@@ -340,18 +340,15 @@ void Front<Io>::publish_gauges() {
   counters_.set(queues::ShardMetric::connections_unauthenticated, unauthenticated_);
   counters_.set(queues::ShardMetric::addresses_known, addresses_.known());
   counters_.set(queues::ShardMetric::sessions, ready_);
-  counters_.set(queues::ShardMetric::memory_sessions, pages_made_ * sizeof(Page));
+  counters_.set(queues::ShardMetric::memory_sessions, sessions_.memory_bytes());
   counters_.set(queues::ShardMetric::memory_output, nodes_.memory_bytes());
 }
 
 template <io::StreamBackend Io>
 template <typename Visit>
 void Front<Io>::for_each_session(Visit&& visit) {
-  for (auto& page : pages_) {
-    if (!page) continue;
-    for (Session& session : *page) {
-      if (session.state == SessionState::ready) visit(session);
-    }
+  for (std::uint32_t slot = 0; slot < sessions_.size(); ++slot) {
+    if (Session& session = at(slot); session.state == SessionState::ready) visit(session);
   }
 }
 

@@ -27,12 +27,7 @@ void Front<Io>::on_open(ConnectionName name, bool) {
   counters_.add(queues::ShardMetric::connections_accepted);
   AddressLimits::Place address = 0;
   if (!admits(name, address)) return io_.close(name, io::CloseMode::abort);
-  const std::size_t page = name.slot / page_sessions;
-  if (page >= pages_.size()) pages_.resize(page + 1);
-  if (!pages_[page]) {
-    pages_[page] = std::make_unique<Page>();
-    ++pages_made_;
-  }
+  while (name.slot >= sessions_.size()) sessions_.grow();
   Session& session = at(name.slot);
   session = Session{};
   session.name = name;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/chunk_table.h"
 #include "base/clock.h"
 #include "base/connection_name.h"
 #include "base/result.h"
@@ -149,17 +150,13 @@ struct Connection {
 };
 static_assert(sizeof(Connection) <= 40, "an idle connection pays this");
 
-// Connections by slot, in chunks that never move; slots free again keep their generation.
+// Connections by slot, which never move; slots free again keep their generation.
 class ConnectionTable {
  public:
-  Connection& operator[](std::uint32_t slot) {
-    return chunks_[slot / chunk_size][slot % chunk_size];
-  }
-  const Connection& operator[](std::uint32_t slot) const {
-    return chunks_[slot / chunk_size][slot % chunk_size];
-  }
+  Connection& operator[](std::uint32_t slot) { return connections_[slot]; }
+  const Connection& operator[](std::uint32_t slot) const { return connections_[slot]; }
   // One past the highest slot there is.
-  std::uint32_t size() const { return static_cast<std::uint32_t>(chunks_.size()) * chunk_size; }
+  std::uint32_t size() const { return connections_.size(); }
   std::size_t used() const { return used_; }
 
   std::uint32_t take() {
@@ -179,15 +176,13 @@ class ConnectionTable {
   }
 
  private:
-  static constexpr std::uint32_t chunk_size = 1024;
-
   void grow() {
     const std::uint32_t first = size();
-    chunks_.push_back(std::make_unique<Connection[]>(chunk_size));
-    for (std::uint32_t i = chunk_size; i-- > 0;) free_.push_back(first + i);
+    connections_.grow();
+    for (std::uint32_t slot = size(); slot-- > first;) free_.push_back(slot);
   }
 
-  std::vector<std::unique_ptr<Connection[]>> chunks_;
+  ChunkTable<Connection, 1024> connections_;
   std::vector<std::uint32_t> free_;
   std::size_t used_ = 0;
 };
