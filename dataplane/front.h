@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/chunk_table.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "crypto/aead.h"
@@ -23,6 +22,7 @@
 #include "dataplane/settings.h"
 #include "protocol/frame.h"
 #include "protocol/stanza.h"
+#include "queues/chunk_table.h"
 #include "queues/counters.h"
 #include "queues/mesh.h"
 #include "queues/records.h"
@@ -201,7 +201,7 @@ class Front {
   Now now_{};
   // By connection slot. A chunk is whole pages of memory (110 592 bytes), and what an allocator
   // rounds it up by is never touched.
-  ChunkTable<Session, 512> sessions_;
+  queues::ChunkTable<Session, 512> sessions_;
   queues::Slab<OutputNode> nodes_;
   std::vector<ConnectionName> dirty_;
   std::deque<Deadline> acks_due_;  // constant wait, so in order

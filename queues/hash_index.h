@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/huge_pages.h"
+#include "queues/huge_pages.h"
 
 namespace godwit::queues {
 

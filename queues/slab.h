@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/chunk_table.h"
 #include "base/result.h"
+#include "queues/chunk_table.h"
 
 namespace godwit::queues {
 

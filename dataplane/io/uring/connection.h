@@ -6,11 +6,11 @@
 #include <memory>
 #include <vector>
 
-#include "base/chunk_table.h"
 #include "base/clock.h"
 #include "base/connection_name.h"
 #include "base/result.h"
 #include "dataplane/io/stream.h"
+#include "queues/chunk_table.h"
 
 // What io/uring keeps of a connection, and the blocks its outgoing bytes wait in. Owner thread
 // only.
@@ -182,7 +182,7 @@ class ConnectionTable {
     for (std::uint32_t slot = size(); slot-- > first;) free_.push_back(slot);
   }
 
-  ChunkTable<Connection, 1024> connections_;
+  queues::ChunkTable<Connection, 1024> connections_;
   std::vector<std::uint32_t> free_;
   std::size_t used_ = 0;
 };

@@ -13,7 +13,7 @@
 // and few of those of 4 KiB. Transparent huge pages are asked for (madvise(2), MADV_HUGEPAGE), so
 // nothing need be set aside; where the system gives none, memory is ordinary. Thread safe.
 
-namespace godwit {
+namespace godwit::queues {
 
 inline constexpr std::size_t huge_page_size = std::size_t{2} << 20;
 
@@ -71,4 +71,4 @@ struct HugeAllocator {
   }
 };
 
-}  // namespace godwit
+}  // namespace godwit::queues

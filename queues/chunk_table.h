@@ -7,9 +7,9 @@
 #include <memory>
 #include <vector>
 
-#include "base/huge_pages.h"
+#include "queues/huge_pages.h"
 
-namespace godwit {
+namespace godwit::queues {
 
 // Objects by index, in chunks that never move; it grows by whole chunks of T{} and never shrinks.
 // The first 8 MiB of a table are chunks of their own, so that a small gateway takes little; what
@@ -74,4 +74,4 @@ class ChunkTable {
   std::vector<std::byte*> regions_;
 };
 
-}  // namespace godwit
+}  // namespace godwit::queues
