@@ -43,19 +43,15 @@ class ChunkTable {
     return chunks_.size() * chunk_bytes + chunks_.capacity() * sizeof(chunks_[0]);
   }
 
-  // One chunk more. Throws std::bad_alloc, and nothing has changed.
+  // One chunk more. Throws std::bad_alloc.
   [[gnu::noinline]] void grow() {
-    chunks_.reserve(chunks_.size() + 1);
     if (chunks_.size() < ordinary_chunks) {
       ordinary_.push_back(std::make_unique<Chunk>());
       chunks_.push_back(ordinary_.back()->data());
       return;
     }
     const std::size_t place = (chunks_.size() - ordinary_.size()) % region_chunks;
-    if (place == 0) {
-      regions_.reserve(regions_.size() + 1);
-      regions_.push_back(map_huge_pages(region_bytes));
-    }
+    if (place == 0) regions_.push_back(map_huge_pages(region_bytes));
     auto* const chunk = reinterpret_cast<T*>(regions_.back() + place * chunk_bytes);
     std::uninitialized_value_construct_n(chunk, ChunkSize);
     chunks_.push_back(chunk);
