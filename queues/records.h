@@ -2,13 +2,12 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/big_endian.h"
 #include "base/bytes.h"
 #include "queues/buffer.h"
 
@@ -32,10 +31,7 @@ struct Envelope {
 inline constexpr std::size_t envelope_head_size = 8;
 // REQUIRES: a head.
 inline std::size_t envelope_user_size(Bytes buffer) {
-  static_assert(std::endian::native == std::endian::little);
-  std::uint32_t size;
-  std::memcpy(&size, buffer.data() + 4, sizeof size);
-  return std::byteswap(size);
+  return load_u32(buffer.data() + 4);
 }
 std::size_t envelope_size(std::size_t user_size, std::size_t body_size);
 // Writes head and user; the caller writes the body behind, at the returned offset.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
+#include "base/big_endian.h"
 #include "base/result.h"
-#include "dataplane/tcp/wire/big_endian.h"
 #include "dataplane/tcp/wire/checksum.h"
 #include "dataplane/tcp/wire/ip.h"
 

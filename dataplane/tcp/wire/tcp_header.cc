@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/big_endian.h"
 #include "base/result.h"
-#include "dataplane/tcp/wire/big_endian.h"
 #include "dataplane/tcp/wire/checksum.h"
 
 namespace godwit::dataplane::tcp {

@@ -74,7 +74,7 @@ class CuttingTest : public NetworkTest {
       const std::size_t at = i * segment_size;
       EXPECT_EQ(seen[i].seq, 0xfffffc00 + static_cast<std::uint32_t>(at));
       const bool last = i == 3;
-      EXPECT_EQ(seen[i].flags, last ? flags : Flags::ack);
+      EXPECT_EQ(seen[i].flags, last ? flags : std::uint8_t{Flags::ack});
       const auto begin = payload.begin() + static_cast<std::ptrdiff_t>(at);
       const std::size_t size = last ? 77 : segment_size;
       EXPECT_EQ(seen[i].payload, Packet(begin, begin + static_cast<std::ptrdiff_t>(size)));

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
-// Numbers of a header at places whose bounds its reader or writer has looked at once for all of
-// them: one load or store each, where base/bytes.h looks each time and goes byte by byte.
+// Big-endian numbers at places whose bounds their reader or writer has looked at once for all of
+// them: one load or store each, where bytes.h looks each time and goes byte by byte.
 
-namespace godwit::dataplane::tcp {
+namespace godwit {
 
 static_assert(std::endian::native == std::endian::little);
 
@@ -34,4 +34,4 @@ inline void store_u32(std::uint8_t* to, std::uint32_t value) {
   std::memcpy(to, &value, sizeof value);
 }
 
-}  // namespace godwit::dataplane::tcp
+}  // namespace godwit
