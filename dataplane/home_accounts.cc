@@ -48,7 +48,7 @@ void Home::route(const Command& command, std::string_view user, Now now) {
     return turn_away(command, Condition::internal_server_error,
                      StreamCondition::internal_server_error);
   }
-  ask_storage_again(index, now);
+  if (account.store_unknown) ask_storage_again(index, now);
   if (account.load != Load::ready) return park(index, command);
   switch (command.kind) {
     case CommandKind::attach:
@@ -251,9 +251,10 @@ void Home::store_not_known(std::uint32_t index, Now now) {
   become_ready(index, now);
 }
 
+// REQUIRES: its account says store_unknown.
 void Home::ask_storage_again(std::uint32_t index, Now now) {
   Account& account = accounts_[index];
-  if (!account.store_unknown || account.load != Load::ready) return;
+  if (account.load != Load::ready) return;
   Instant& retry_at = retries_.at(index);
   if (now.instant < retry_at) return;
   retry_at = now.instant + settings_.storage_retry;

@@ -85,8 +85,8 @@ void Home::on_timer(MailboxName name, Now now) {
   Mailbox* mailbox = mailboxes_.find(name);
   if (mailbox == nullptr) return;
   mailbox->timer_scheduled = false;
-  ask_storage_again(mailbox->account, now);
   if (account_of(*mailbox).store_unknown) {
+    ask_storage_again(mailbox->account, now);
     schedule(name, *mailbox, now.instant + settings_.storage_retry);
   }
   persist(name, *mailbox, now, !mailbox->connected());

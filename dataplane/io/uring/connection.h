@@ -66,7 +66,6 @@ class SendPool {
     if (free_ == nullptr) grow();
     SendBlock* block = free_;
     free_ = block->next;
-    block->next = nullptr;
     block->begin = block->end = 0;
     ++used_;
     return block;
